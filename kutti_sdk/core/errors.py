@@ -1,0 +1,370 @@
+"""Every error that kutti_sdk raises on purpose.
+
+```
+KuttiError
+├── InvalidInputError (ValueError)      refused before anything was touched
+│   ├── InvalidNameError                not an RFC 1123 label of at most 32 characters
+│   ├── InvalidVersionError             not a Kubernetes version
+│   ├── InvalidSizeError                cpus, memory or disk that make no sense
+│   ├── InvalidCIDRError                not a private IPv4 network of a usable size
+│   ├── InvalidPortError                not a TCP port
+│   └── InvalidSpecError                a cluster description that contradicts itself
+├── NotFoundError (LookupError)
+│   ├── DriverNotFoundError
+│   ├── NetworkNotFoundError
+│   ├── HostNotFoundError
+│   ├── ImageNotFoundError
+│   └── ClusterNotFoundError
+├── ConflictError                       the present state does not allow it
+│   ├── NetworkExistsError
+│   ├── NetworkInUseError
+│   ├── HostExistsError
+│   ├── HostRunningError
+│   ├── HostNotRunningError
+│   ├── ClusterExistsError
+│   ├── ClusterDriftError               the cluster cannot become what the spec asks
+│   ├── PortInUseError
+│   ├── PortNotForwardedError
+│   ├── ImageInUseError
+│   └── ImageDeprecatedError
+├── ResourceError                       this machine has not got enough
+│   ├── NotEnoughMemoryError
+│   ├── NotEnoughCPUsError
+│   └── NotEnoughDiskError
+├── DriverError
+│   ├── DriverUnavailableError          the driver cannot work on this machine (yet)
+│   └── HypervisorError                 the hypervisor refused or failed
+├── ImageError
+│   ├── ImageNotDownloadedError
+│   ├── ImageFormatError                damaged, or of a kind that cannot be used
+│   ├── UnsafeImageError                would read files from outside
+│   ├── ChecksumMismatchError
+│   ├── ImageListError
+│   ├── DownloadError
+│   └── ImageBuildError
+├── SSHError
+│   ├── SSHConnectionError
+│   │   ├── HostKeyMismatchError        somebody else answers at that address
+│   │   └── SSHAuthenticationError
+│   ├── FileTransferError
+│   └── CommandFailedError              only with check=True
+├── StateError
+│   ├── CorruptStateError               kept aside, never overwritten
+│   └── LockTimeoutError (TimeoutError)
+└── WaitTimeoutError (TimeoutError)
+    ├── StateChangeTimeoutError         the status did not change in time
+    ├── ReadyTimeoutError               the host started but cannot be reached
+    └── CommandTimeoutError
+```
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kutti_sdk.core.ssh import CommandResult
+
+
+class KuttiError(Exception):
+    """The root of all errors raised by kutti_sdk.
+
+    Args:
+        message: What went wrong, in one sentence.
+        hint: What to do about it, or None where nothing sensible can be said.
+        driver: Name of the driver it is about.
+        network: Name of the network it is about.
+        cluster: Name of the cluster it is about.
+        host: Name of the host it is about.
+        image: Kubernetes version of the image it is about.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        driver: str | None = None,
+        network: str | None = None,
+        cluster: str | None = None,
+        host: str | None = None,
+        image: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.driver = driver
+        self.network = network
+        self.cluster = cluster
+        self.host = host
+        self.image = image
+
+    def __str__(self) -> str:
+        """The message, and below it the hint."""
+        return self.message if self.hint is None else f"{self.message}\nHint: {self.hint}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Subclasses take other arguments than the message that Exception keeps.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+class InvalidInputError(KuttiError, ValueError):
+    """An argument was refused before anything was touched."""
+
+
+class InvalidNameError(InvalidInputError):
+    """A name is not an RFC 1123 label of at most 32 characters."""
+
+
+class InvalidVersionError(InvalidInputError):
+    """A text is not a Kubernetes version."""
+
+
+class InvalidSizeError(InvalidInputError):
+    """A number of CPUs or a size of memory or disk makes no sense."""
+
+
+class InvalidCIDRError(InvalidInputError):
+    """A network is not private IPv4, or too small or too large."""
+
+
+class InvalidPortError(InvalidInputError):
+    """A number is not a TCP port, or an address to bind to is not one of this machine."""
+
+
+class InvalidSpecError(InvalidInputError):
+    """A cluster description contradicts itself."""
+
+
+class NotFoundError(KuttiError, LookupError):
+    """The thing asked for does not exist."""
+
+
+class DriverNotFoundError(NotFoundError):
+    """No driver of that name is registered."""
+
+
+class NetworkNotFoundError(NotFoundError):
+    """The driver has no network of that name."""
+
+
+class HostNotFoundError(NotFoundError):
+    """There is no host of that name in that network and cluster."""
+
+
+class ImageNotFoundError(NotFoundError):
+    """No image of that Kubernetes version is known."""
+
+
+class ClusterNotFoundError(NotFoundError):
+    """No cluster of that name is known."""
+
+
+class ConflictError(KuttiError):
+    """What exists does not allow what was asked."""
+
+
+class NetworkExistsError(ConflictError):
+    """A network of that name exists already."""
+
+
+class NetworkInUseError(ConflictError):
+    """A network that still has hosts was to be deleted."""
+
+
+class HostExistsError(ConflictError):
+    """A host of that name exists already in that network and cluster."""
+
+
+class HostRunningError(ConflictError):
+    """The host runs, and the operation needs it stopped."""
+
+
+class HostNotRunningError(ConflictError):
+    """The host does not run, and the operation needs it running."""
+
+
+class ClusterExistsError(ConflictError):
+    """A cluster of that name exists already."""
+
+
+class ClusterDriftError(ConflictError):
+    """A cluster exists that cannot become what the spec describes without losing data."""
+
+
+class PortInUseError(ConflictError):
+    """A port of this machine belongs to another forward or to a foreign program."""
+
+
+class PortNotForwardedError(ConflictError):
+    """The port of the host is not forwarded to this machine."""
+
+
+class ImageInUseError(ConflictError):
+    """An image that hosts still use was to be removed."""
+
+
+class ImageDeprecatedError(ConflictError):
+    """A deprecated image was asked for a new host."""
+
+
+class ResourceError(KuttiError):
+    """This machine has not got enough of something."""
+
+
+class NotEnoughMemoryError(ResourceError):
+    """The hosts need more memory than this machine can give."""
+
+
+class NotEnoughCPUsError(ResourceError):
+    """A host asks for more CPUs than this machine has."""
+
+
+class NotEnoughDiskError(ResourceError):
+    """There is too little free disk space."""
+
+
+class DriverError(KuttiError):
+    """A driver could not do its work."""
+
+
+class DriverUnavailableError(DriverError):
+    """A driver cannot work on this machine as it is."""
+
+
+class HypervisorError(DriverError):
+    """The hypervisor refused a command or failed to run."""
+
+
+class ImageError(KuttiError):
+    """An image cannot be used."""
+
+
+class ImageNotDownloadedError(ImageError):
+    """The image is known, but its file is not on this machine."""
+
+
+class ImageFormatError(ImageError):
+    """An image file is damaged or of a kind that cannot be used."""
+
+
+class UnsafeImageError(ImageError):
+    """An image file would make the hypervisor read files outside of itself."""
+
+
+class ChecksumMismatchError(ImageError):
+    """The bytes of an image are not those that its checksum promises."""
+
+
+class ImageListError(ImageError):
+    """An image list could not be read."""
+
+
+class DownloadError(ImageError):
+    """An image could not be downloaded."""
+
+
+class ImageBuildError(ImageError):
+    """An image could not be built."""
+
+
+class SSHError(KuttiError):
+    """Something went wrong between this machine and a host's SSH server."""
+
+
+class SSHConnectionError(SSHError):
+    """No SSH connection could be made, or it was lost."""
+
+
+class HostKeyMismatchError(SSHConnectionError):
+    """The server at the address did not prove to be the host that was expected."""
+
+
+class SSHAuthenticationError(SSHConnectionError):
+    """The server took none of the keys or passwords offered."""
+
+
+class FileTransferError(SSHError):
+    """A file could not be copied to or from a host."""
+
+
+class CommandFailedError(SSHError):
+    """A command ended with a non-zero status and the caller asked to be told.
+
+    Args:
+        result: The whole result of the command.
+        host: Name of the host that ran it.
+    """
+
+    def __init__(self, result: CommandResult, *, host: str | None = None) -> None:
+        super().__init__(
+            f"{result.command!r} ended with status {result.exit_status}"
+            + (f" on {host}" if host else ""),
+            hint=result.stderr.strip()[-2000:] or None,
+            host=host,
+        )
+        self.result = result
+
+
+class StateError(KuttiError):
+    """What is stored about networks, hosts or clusters could not be used."""
+
+
+class CorruptStateError(StateError):
+    """A state file does not parse; it was left where it is."""
+
+
+class LockTimeoutError(StateError, TimeoutError):
+    """Another process kept a lock for too long."""
+
+
+class WaitTimeoutError(KuttiError, TimeoutError):
+    """Something did not happen in the time given."""
+
+
+class StateChangeTimeoutError(WaitTimeoutError):
+    """The status of a host did not change in the time given."""
+
+
+class ReadyTimeoutError(WaitTimeoutError):
+    """A host runs, but could not be reached in the time given.
+
+    Args:
+        message: What went wrong, in one sentence.
+        phase: The phase that stalled.
+        console: The last lines of the host's console.
+        hint: What to do about it.
+        host: Name of the host.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        phase: str,
+        console: str = "",
+        hint: str | None = None,
+        host: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, host=host)
+        self.phase = phase
+        self.console = console
+
+    def __str__(self) -> str:
+        """The message, the hint, and the last lines of the console."""
+        text = super().__str__()
+        return f"{text}\nLast lines of the console:\n{self.console}" if self.console else text
+
+
+class CommandTimeoutError(WaitTimeoutError):
+    """A command did not end in the time given; it was terminated."""
+
+
+def _restored(
+    kind: type[KuttiError], args: tuple[object, ...], attributes: dict[str, object]
+) -> KuttiError:
+    """Make an error anew that was copied or came from another process."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error

@@ -1,0 +1,88 @@
+"""Drivers by name.
+
+Drivers announce themselves through the entry point group ``kutti_sdk.drivers``
+(a callable without parameters, usually the class) or are registered by hand.
+Names are compared without regard to case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from threading import RLock
+
+from kutti_sdk.core.driver import VMDriver
+from kutti_sdk.core.errors import DriverNotFoundError
+from kutti_sdk.core.names import validate_name
+
+ENTRY_POINT_GROUP = "kutti_sdk.drivers"
+
+_lock = RLock()
+_registered: dict[str, VMDriver] = {}
+
+
+def register_driver(name: str, driver: VMDriver) -> None:
+    """Make a driver known; one of the same name is replaced.
+
+    Args:
+        name: The name, in any case.
+        driver: The driver.
+
+    Raises:
+        InvalidNameError: When the name is not valid.
+    """
+    with _lock:
+        _registered[validate_name(name.lower(), "driver name")] = driver
+
+
+def get_driver(name: str) -> VMDriver:
+    """Find a driver.
+
+    Args:
+        name: The name, in any case.
+
+    Returns:
+        The driver; the same object at every call.
+
+    Raises:
+        DriverNotFoundError: When none is known by that name; names those that are.
+    """
+    key = name.lower()
+    with _lock:
+        if key not in _registered:
+            announced = _announced()
+            if key not in announced:
+                known = ", ".join(sorted({*_registered, *announced}))
+                raise DriverNotFoundError(
+                    f"there is no driver {name!r}",
+                    hint=f"Known drivers: {known}. Install a package that brings it, "
+                    "or call register_driver.",
+                    driver=name,
+                )
+            _registered[key] = announced[key].load()()
+        return _registered[key]
+
+
+def list_drivers() -> tuple[str, ...]:
+    """List the names of all drivers.
+
+    Returns:
+        The names in lower case, sorted.
+    """
+    with _lock:
+        return tuple(sorted({*_registered, *_announced()}))
+
+
+def for_each_driver(callback: Callable[[VMDriver], object]) -> None:
+    """Call a function with every driver, ordered by name.
+
+    Args:
+        callback: Called with each driver; when it returns False, the rest is left out.
+    """
+    for name in list_drivers():
+        if callback(get_driver(name)) is False:
+            return
+
+
+def _announced() -> dict[str, EntryPoint]:
+    return {point.name.lower(): point for point in entry_points(group=ENTRY_POINT_GROUP)}
