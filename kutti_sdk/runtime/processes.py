@@ -1,0 +1,275 @@
+"""Programs: short ones that are waited for, and daemons that outlive this process.
+
+A daemon is known by its process id **and** the time it started, so that a
+process id that was given to somebody else is never taken for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from errno import ENOENT
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+
+import anyio
+import anyio.abc
+import psutil
+
+from kutti_sdk.core.errors import HypervisorError
+
+_ON_LINUX = sys.platform.startswith("linux")
+_STEP = 0.1  # seconds, where the system cannot tell when a process ends
+_DYING = 5.0  # seconds that a killed process has to be gone, on a busy machine
+_LAST_WORDS = 2000  # bytes of a failed program's output that an error quotes
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """A process of this machine, and no other that may get its number later.
+
+    Attributes:
+        pid: Its process id.
+        started: When it started, in a form that only equality is asked of.
+    """
+
+    pid: int
+    started: str
+
+
+def identify(pid: int) -> ProcessIdentity | None:
+    """Look at a running process.
+
+    Args:
+        pid: Its process id.
+
+    Returns:
+        Its identity, or None when there is no such process, or only its remains.
+    """
+    try:
+        if _ON_LINUX:
+            return _identify_on_linux(pid)
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return ProcessIdentity(pid, repr(process.create_time()))
+    except (OSError, psutil.Error):
+        return None
+
+
+def is_alive(identity: ProcessIdentity) -> bool:
+    """Tell whether a process still runs.
+
+    Args:
+        identity: Which process.
+
+    Returns:
+        False when it ended, even when its number was given to another.
+    """
+    return identify(identity.pid) == identity
+
+
+def identity_from_pidfile(path: Path, *, mark: str) -> ProcessIdentity | None:
+    """Find the process that a pid file names, if it is the right one.
+
+    Args:
+        path: The pid file.
+        mark: A text in its command line that no other process has.
+
+    Returns:
+        Its identity, or None when it does not run.
+    """
+    try:
+        pid = int(path.read_text())
+        identity = identify(pid)
+        if identity is None:
+            return None
+        return identity if mark in " ".join(psutil.Process(pid).cmdline()) else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
+async def wait_for_exit(identity: ProcessIdentity) -> None:
+    """Wait until a process has ended, whoever its parent is.
+
+    Args:
+        identity: Which process.
+    """
+    try:
+        descriptor = os.pidfd_open(identity.pid)
+    except (OSError, AttributeError):  # no such process, or no pidfd on this system
+        while is_alive(identity):  # noqa: ASYNC110 - there is no event to wait for
+            await anyio.sleep(_STEP)
+        return
+    try:
+        if is_alive(identity):  # and so the descriptor is of no other
+            await anyio.wait_readable(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def terminate(identity: ProcessIdentity, *, grace: float = 2.0) -> None:
+    """End a process, in a hard way when it does not follow the soft one.
+
+    Args:
+        identity: Which process; nothing happens when it does not run.
+        grace: Seconds between asking and killing.
+
+    Raises:
+        HypervisorError: When it runs even then.
+    """
+    with anyio.CancelScope(shield=True):
+        for ask, patience in (
+            (psutil.Process.terminate, grace),
+            (psutil.Process.kill, _DYING),
+        ):
+            try:
+                process = psutil.Process(identity.pid)
+                if not is_alive(identity):  # asked last, so that `process` is no other
+                    return
+                ask(process)
+            except psutil.NoSuchProcess:
+                return
+            except psutil.AccessDenied:
+                break
+            with anyio.move_on_after(patience):
+                await wait_for_exit(identity)
+    if is_alive(identity):
+        raise HypervisorError(
+            f"process {identity.pid} could not be ended",
+            hint="It belongs to another user, or hangs in a device or a network file system.",
+        )
+
+
+async def run(argv: Sequence[str], *, timeout: float) -> str:
+    """Run a short program to its end.
+
+    Args:
+        argv: Program and arguments.
+        timeout: Seconds it may take; then, or when the caller is cancelled, it is
+            killed with all processes of its group.
+
+    Returns:
+        What it wrote to standard output.
+
+    Raises:
+        HypervisorError: When it fails, with the end of what it wrote.
+    """
+    name = Path(argv[0]).name
+    # Files and not pipes: nothing is to be read while it runs, and a process that
+    # it leaves behind cannot keep this call waiting for the end of its output.
+    with TemporaryFile() as output, TemporaryFile() as errors:
+        try:
+            with anyio.fail_after(timeout):
+                status = await _run_in_session(argv, output, errors)
+        except TimeoutError:
+            raise HypervisorError(
+                f"{name} did not end within {timeout:g} s{_last_words(errors, output)}"
+            ) from None
+        except OSError as error:
+            raise HypervisorError(
+                f"{argv[0]} could not be started: {error.strerror}",
+                hint="Is it installed, and on PATH?" if error.errno == ENOENT else None,
+            ) from error
+        if status != 0:
+            end = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+            raise HypervisorError(f"{name} {end}{_last_words(errors, output)}")
+        output.seek(0)
+        return output.read().decode(errors="replace")
+
+
+async def start_daemon(
+    argv: Sequence[str], pidfile: Path, *, mark: str, timeout: float = 30.0
+) -> ProcessIdentity:
+    """Start a program that puts itself into the background once it is ready.
+
+    QEMU's ``-daemonize -pidfile`` is the protocol: the program's first process
+    ends with status 0 when the daemon listens on its sockets, and with another
+    status and a reason on standard error when it cannot. The daemon has a
+    session of its own, so that interrupting a notebook's kernel leaves it alone.
+    It gives up when the first process is gone before it is ready.
+
+    When the start fails or is cancelled, a daemon that was begun is ended.
+
+    Args:
+        argv: Program and arguments.
+        pidfile: Where the program writes the daemon's process id.
+        mark: A text in its command line that no other process has.
+        timeout: Seconds it may take to get ready.
+
+    Returns:
+        The daemon's identity.
+
+    Raises:
+        HypervisorError: When it could not be started.
+    """
+    older = identity_from_pidfile(pidfile, mark=mark)
+    try:
+        await run(argv, timeout=timeout)
+    except BaseException:
+        begun = identity_from_pidfile(pidfile, mark=mark)
+        if begun is not None and begun != older:  # an older one is the reason why it failed
+            await terminate(begun)
+        raise
+    identity = identity_from_pidfile(pidfile, mark=mark)
+    if identity is None:
+        raise HypervisorError(f"{Path(argv[0]).name} ended as soon as it had started")
+    return identity
+
+
+async def _run_in_session(argv: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> int:
+    with anyio.CancelScope(shield=True):  # or it could be started and nobody know of it
+        process = await anyio.open_process(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+    async with process:
+        try:
+            return await process.wait()
+        except BaseException:
+            _kill_group(process)
+            raise
+
+
+def _kill_group(leader: anyio.abc.Process) -> None:
+    if sys.platform == "win32":
+        leader.kill()
+    else:
+        # Its number is not given to another while anybody is left in the group. macOS
+        # refuses where only the remains of processes are.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader.pid, signal.SIGKILL)
+
+
+def _last_words(*files: IO[bytes]) -> str:
+    for file in files:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _LAST_WORDS))
+        words = file.read().decode(errors="replace").strip()
+        if words:
+            return f": {words}"
+    return ""
+
+
+def _identify_on_linux(pid: int) -> ProcessIdentity | None:
+    # proc(5): fields after the parenthesised name; state is the 3rd, starttime the
+    # 22nd, in clock ticks since boot and so untouched by changes of the clock.
+    # The name may be any bytes.
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    if fields[0] in b"ZX":
+        return None
+    return ProcessIdentity(pid, f"{_boot_id()}:{fields[19].decode()}")
+
+
+@cache
+def _boot_id() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,0 +1,67 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+import pytest
+
+from kutti_sdk.core.errors import ImageNotFoundError
+from kutti_sdk.core.status import ImageStatus
+from kutti_sdk.runtime.directories import set_workspace
+
+VM_WORKSPACE = Path(
+    os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace")
+)
+"""Where the node image for tests is kept: a fresh clone builds it, a second run finds it."""
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run every test that is marked ``anyio`` under both backends."""
+    return str(request.param)
+
+
+@pytest.fixture
+def workspace() -> Iterator[Path]:
+    """Keep all files of a test below a folder of its own, short enough for sockets in it."""
+    with TemporaryDirectory(prefix="kutti-test-") as folder:
+        set_workspace(folder)
+        yield Path(folder)
+        set_workspace(None)
+
+
+@pytest.fixture(scope="session")
+def node_image() -> str:
+    """The version of a node image that is in the workspace for virtual machines."""
+    from kutti_sdk.drivers.qemu import QemuDriver
+    from kutti_sdk.images.builder import NodeImageRecipe
+    from kutti_sdk.images.store import build_into_store
+
+    async def build() -> None:
+        try:
+            image = await QemuDriver().get_image("none")
+            if await image.status() is ImageStatus.DOWNLOADED:
+                return
+        except ImageNotFoundError:
+            pass
+        await build_into_store(NodeImageRecipe())
+
+    set_workspace(VM_WORKSPACE)
+    try:
+        anyio.run(build)
+    finally:
+        set_workspace(None)
+    return "none"
+
+
+@pytest.fixture(scope="class")
+def vm_workspace(node_image: str) -> Iterator[Path]:
+    """The workspace for virtual machines, with the node image in it."""
+    set_workspace(VM_WORKSPACE)
+    yield VM_WORKSPACE
+    set_workspace(None)
