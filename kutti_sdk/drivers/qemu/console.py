@@ -1,0 +1,51 @@
+"""What a host wrote to its serial console.
+
+The guest writes there whatever it likes. Sequences that would move the cursor or
+change the colours of the terminal or page that shows the text are left out.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+_TAIL = 256 * 1024  # bytes that are read of a console, however long it has become
+
+# ECMA-48: control sequences, other escape sequences, and control characters
+# except tab and line feed.
+_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def read_console(path: Path, lines: int) -> str:
+    """Read the end of a console. Reads a file: call it in a thread.
+
+    Args:
+        path: The file that QEMU writes it to.
+        lines: How many lines; empty ones do not count.
+
+    Returns:
+        The lines; empty when there is no such file yet.
+    """
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            raw = file.read(_TAIL)
+    except FileNotFoundError:
+        return ""
+    written = [line.rstrip() for line in plain_text(raw).splitlines()]
+    kept = [line for line in written if line]
+    return "\n".join(kept[-lines:] if lines > 0 else [])
+
+
+def plain_text(raw: bytes) -> str:
+    """Make plain text of what a guest wrote.
+
+    Args:
+        raw: Bytes in no certain encoding.
+
+    Returns:
+        Text with tabs and line feeds and no other control characters.
+    """
+    text = raw.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    return _CONTROL.sub("", text)

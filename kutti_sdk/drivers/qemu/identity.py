@@ -1,0 +1,75 @@
+"""Who a host is: keys, addresses and names that it finds when it boots.
+
+systemd (251 or later) reads credentials from SMBIOS strings of type 11. One of
+them, ``tmpfiles.extra``, is a list of files to make before the SSH server
+starts. Sources: systemd.system-credentials(7), tmpfiles.d(5). QEMU reads the
+string from a file, so that no key is seen in a list of processes.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from ipaddress import IPv4Network
+
+from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+
+
+def smbios_string(
+    host: HostRecord, network: NetworkRecord, *, host_key: str, authorized_key: str
+) -> bytes:
+    """Write the SMBIOS string that gives a host its identity.
+
+    Args:
+        host: The host.
+        network: Its network.
+        host_key: Private key of its SSH server, in OpenSSH's format.
+        authorized_key: Public key that may log in.
+
+    Returns:
+        The content of the file for ``-smbios type=11,path=``.
+    """
+    home = "/root" if host.ssh_user == "root" else f"/home/{host.ssh_user}"
+    owner = f"{host.ssh_user} {host.ssh_user}"
+    lines = [
+        _file("/etc/ssh/ssh_host_ed25519_key", host_key, mode="0600"),
+        _file("/etc/ssh/ssh_host_ed25519_key.pub", f"{host.host_key}\n"),
+        f"d {home}/.ssh 0700 {owner} -",
+        _file(f"{home}/.ssh/authorized_keys", f"{authorized_key}\n", mode="0600", owner=owner),
+        _file("/etc/hosts", _hosts_file(host, network)),
+        _file("/etc/resolv.conf", _resolver_file(network)),
+        _file("/etc/systemd/network/10-kutti.network", _network_file(host, network)),
+    ]
+    text = "".join(f"{line}\n" for line in lines)
+    encoded = b64encode(text.encode()).decode()
+    return f"io.systemd.credential.binary:tmpfiles.extra={encoded}".encode()
+
+
+def _file(path: str, content: str, *, mode: str = "0644", owner: str = "root root") -> str:
+    # f+ replaces what is there; ~ says that the content is base64.
+    return f"f+~ {path} {mode} {owner} - {b64encode(content.encode()).decode()}"
+
+
+def _hosts_file(host: HostRecord, network: NetworkRecord) -> str:
+    return (
+        "127.0.0.1 localhost\n"
+        "::1 localhost ip6-localhost ip6-loopback\n"
+        f"{host.address} {host.name}.{network.domain} {host.name}\n"
+    )
+
+
+def _resolver_file(network: NetworkRecord) -> str:
+    return f"nameserver {network.service_address}\nsearch {network.domain}\n"
+
+
+def _network_file(host: HostRecord, network: NetworkRecord) -> str:
+    return (
+        "[Match]\n"
+        f"MACAddress={host.mac}\n"
+        "[Network]\n"
+        f"Address={host.address}/{IPv4Network(network.cidr).prefixlen}\n"
+        f"Gateway={network.gateway_address}\n"
+        f"DNS={network.service_address}\n"
+        f"Domains={network.domain}\n"
+        "LinkLocalAddressing=no\n"
+        "IPv6AcceptRA=no\n"
+    )

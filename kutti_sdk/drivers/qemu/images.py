@@ -1,0 +1,135 @@
+"""The driver's images: what hosts are made from."""
+
+from __future__ import annotations
+
+import os
+
+from kutti_sdk.core.errors import (
+    ImageDeprecatedError,
+    ImageListError,
+    ImageNotDownloadedError,
+)
+from kutti_sdk.drivers.qemu import records
+from kutti_sdk.drivers.qemu.records import HostRecord
+from kutti_sdk.images.catalogue import Catalogue, fetch_catalogue, load_catalogue
+from kutti_sdk.images.image import StoredImage, find_image, stored_images
+from kutti_sdk.images.store import LocalImage, find_local
+from kutti_sdk.runtime.directories import config_dir
+
+LIST_VARIABLE = "KUTTI_QEMU_IMAGE_LIST"
+"""Environment variable that names the image list: a URL or a file."""
+
+_LIST_NAME = "qemu-images.json"
+
+
+async def fetch_list(source: str | None) -> None:
+    """Get the image list anew.
+
+    Args:
+        source: A URL or a file; None for the one that the environment names.
+
+    Raises:
+        ImageListError: When none is named, or it could not be had.
+    """
+    source = source or os.environ.get(LIST_VARIABLE)
+    if not source:
+        raise ImageListError(
+            "no image list is known",
+            hint=f"Name a URL or a file in {LIST_VARIABLE}, or give QemuDriver an image_list.",
+            driver="qemu",
+        )
+    await fetch_catalogue(source, config_dir() / _LIST_NAME)
+
+
+async def list_all() -> list[StoredImage]:
+    """List all images, on this machine or not.
+
+    Returns:
+        The images, newest version first.
+    """
+    return await stored_images(await _catalogue(), _users)
+
+
+async def find(k8sversion: str) -> StoredImage:
+    """Find an image.
+
+    Args:
+        k8sversion: Its version.
+
+    Returns:
+        The image.
+
+    Raises:
+        ImageNotFoundError: When there is none.
+    """
+    return await find_image(k8sversion, await _catalogue(), _users)
+
+
+async def image_for_new_host(k8sversion: str) -> LocalImage:
+    """Find the image that a host is to be made from.
+
+    Args:
+        k8sversion: Its version.
+
+    Returns:
+        The image.
+
+    Raises:
+        ImageNotFoundError: When there is none.
+        ImageDeprecatedError: When it is not for new hosts any more.
+        ImageNotDownloadedError: When it is not on this machine.
+    """
+    image = await find(k8sversion)
+    if image.deprecated:
+        raise ImageDeprecatedError(
+            f"image {image.k8s_version!r} is deprecated",
+            hint="Hosts made from it go on running; make new ones from another version.",
+            driver="qemu",
+            image=image.k8s_version,
+        )
+    found = await image.local()
+    if found is None:
+        raise _not_here(image.k8s_version, "Call fetch() on it first.")
+    return found
+
+
+async def image_of(host: HostRecord) -> LocalImage:
+    """Find the image that a host was made from.
+
+    Args:
+        host: The host.
+
+    Returns:
+        The image.
+
+    Raises:
+        ImageNotDownloadedError: When it is gone from this machine.
+    """
+    found = await find_local(host.image)
+    if found is None:
+        raise _not_here(
+            host.k8s_version,
+            f"Fetch or import the very image with checksum {host.image}; the host's disk needs it.",
+        )
+    return found
+
+
+def _not_here(k8s_version: str, hint: str) -> ImageNotDownloadedError:
+    return ImageNotDownloadedError(
+        f"image {k8s_version!r} is not on this machine",
+        hint=hint,
+        driver="qemu",
+        image=k8s_version,
+    )
+
+
+async def _catalogue() -> Catalogue:
+    return await load_catalogue(config_dir() / _LIST_NAME)
+
+
+async def _users(checksum: str) -> list[str]:
+    return [
+        f"{host.name} (cluster {host.clustername})"
+        for host in await records.load_hosts()
+        if host.image == checksum
+    ]

@@ -1,0 +1,189 @@
+"""What happens to a host's QEMU process: started, asked, shut down, watched."""
+
+from __future__ import annotations
+
+import anyio
+
+from kutti_sdk.core.errors import HypervisorError, PortInUseError
+from kutti_sdk.core.status import HostStatus
+from kutti_sdk.drivers.qemu import forwards, records
+from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
+from kutti_sdk.drivers.qemu.binaries import find_qemu
+from kutti_sdk.drivers.qemu.images import image_of
+from kutti_sdk.drivers.qemu.machine import host_command
+from kutti_sdk.drivers.qemu.qmp import ask_agent, monitor
+from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.drivers.qemu.services import ensure_services, services_run, stop_services
+from kutti_sdk.runtime import processes
+from kutti_sdk.runtime.locks import locked
+from kutti_sdk.runtime.tasks import run_all
+
+_STATUS_TIMEOUT = 2.0  # seconds; QEMU answers in milliseconds, unless it hangs
+_REMINDER = 5.0  # seconds; a host that is still booting does not hear its power button
+_PAUSE_CHECK = 1.0  # seconds; QEMU tells of pauses only to who listens all the time
+_START_CHECK = 0.1  # seconds; nobody tells of a process that is about to start
+
+# QEMU's run states (qapi/run-state.json) in which the machine is as it should be.
+_RUNNING_STATES = frozenset({"running", "debug", "suspended", "prelaunch", "inmigrate"})
+_STOPPED_STATES = frozenset({"shutdown", "postmigrate"})
+
+
+async def start_host(network: NetworkRecord, record: HostRecord) -> None:
+    """Start a host's QEMU and what its network needs; the caller holds the host's lock.
+
+    Args:
+        network: Its network.
+        record: The host, which does not run.
+
+    Raises:
+        HypervisorError: When QEMU or a service does not start.
+        PortInUseError: When a port that leads to the host was taken meanwhile.
+    """
+    qemu = await find_qemu()
+    image = await image_of(record)
+    accelerator = await choose_accelerator(qemu, image.kernel)
+    command = host_command(
+        qemu,
+        record,
+        network,
+        accelerator=accelerator,
+        manifest=image.manifest,
+        image_folder=image.folder,
+    )
+    try:
+        await run_all(
+            lambda: processes.start_daemon(command, record.files.pid, mark=record.uuid),
+            lambda: _serve(network, record),
+        )
+        # The last other host may have stopped meanwhile and have taken them along.
+        await heal_services(record)
+    except (HypervisorError, PortInUseError) as error:
+        error.host = record.name
+        identity = host_process(record)
+        if identity is not None:
+            await processes.terminate(identity)
+        await rest_services(record.networkname)
+        raise
+
+
+def host_process(record: HostRecord) -> processes.ProcessIdentity | None:
+    """Find a host's QEMU.
+
+    Args:
+        record: The host.
+
+    Returns:
+        Its identity, or None when it does not run.
+    """
+    return processes.identity_from_pidfile(record.files.pid, mark=record.uuid)
+
+
+async def host_status(record: HostRecord) -> HostStatus:
+    """Ask QEMU what state a host is in.
+
+    Args:
+        record: The host.
+
+    Returns:
+        Running, Stopped, Error (paused by a failure, or without a disk), or Unknown
+        when there is a QEMU that does not answer.
+    """
+    identity = host_process(record)
+    if identity is None:
+        complete = await anyio.Path(record.files.disk).exists()
+        return HostStatus.STOPPED if complete else HostStatus.ERROR
+    state = await _run_state(record, identity)
+    if state is None:
+        return HostStatus.UNKNOWN if processes.is_alive(identity) else HostStatus.STOPPED
+    if state in _RUNNING_STATES:
+        return HostStatus.RUNNING
+    return HostStatus.STOPPED if state in _STOPPED_STATES else HostStatus.ERROR
+
+
+async def shut_down(record: HostRecord, identity: processes.ProcessIdentity) -> None:
+    """Ask a host to shut down, until it has.
+
+    Args:
+        record: The host.
+        identity: Its QEMU.
+    """
+    network = await records.load_network(record.networkname)
+    sockets = network.sockets
+    while processes.is_alive(identity):
+        try:
+            async with monitor(sockets.monitor(record.id)) as qemu:
+                await qemu.execute("system_powerdown")
+        except HypervisorError:
+            if not processes.is_alive(identity):
+                return
+            await ask_agent(sockets.agent(record.id), "guest-shutdown", timeout=_REMINDER)
+        with anyio.move_on_after(_REMINDER):
+            await processes.wait_for_exit(identity)
+
+
+async def wait_for_event(record: HostRecord) -> None:
+    """Wait until a host's state may have changed.
+
+    Args:
+        record: The host.
+    """
+    identity = host_process(record)
+    if identity is None:
+        await anyio.sleep(_START_CHECK)
+    else:
+        with anyio.move_on_after(_PAUSE_CHECK):
+            await processes.wait_for_exit(identity)
+
+
+async def heal_services(record: HostRecord) -> None:
+    """Start the switch and the gateway again if a running host has lost them.
+
+    Args:
+        record: A host that wants them.
+    """
+    network = await records.load_network(record.networkname)
+    if host_process(record) is not None and not services_run(network):
+        await _serve(network, record)
+
+
+async def rest_services(networkname: str) -> None:
+    """End the switch and the gateway when no host of the network runs any more.
+
+    Args:
+        networkname: Name of the network.
+    """
+    network = await records.load_network(networkname)
+    async with locked(network.files.lock):
+        if not any(map(host_process, await records.load_hosts(networkname))):
+            await stop_services(network)
+
+
+async def _run_state(record: HostRecord, identity: processes.ProcessIdentity) -> str | None:
+    """Ask QEMU for its run state; None when it ends meanwhile or hangs."""
+    network = await records.load_network(record.networkname)
+    with anyio.move_on_after(_STATUS_TIMEOUT):
+        while processes.is_alive(identity):
+            try:
+                async with monitor(network.sockets.monitor(record.id)) as qemu:
+                    return str((await qemu.execute("query-status"))["status"])
+            except HypervisorError:
+                # It does not listen yet, or not any more: it is starting or ending.
+                with anyio.move_on_after(_START_CHECK):
+                    await processes.wait_for_exit(identity)
+    return None
+
+
+async def _serve(network: NetworkRecord, record: HostRecord) -> None:
+    qemu = await find_qemu()
+    async with locked(network.files.lock):
+        await ensure_services(qemu, network, await records.load_hosts(network.name))
+        failures = await forwards.reconcile(network)
+    for forward in record.forwards:
+        if forward in failures:
+            raise PortInUseError(
+                f"port {forward.host_port} of this machine, which leads to port "
+                f"{forward.vm_port} of host {record.name!r}, is not free: {failures[forward]}",
+                hint="End that program, or unforward the port and forward another.",
+                driver="qemu",
+                host=record.name,
+            )

@@ -1,0 +1,194 @@
+"""Hosts made and removed: their disk, identity, address and record."""
+
+from __future__ import annotations
+
+import secrets
+import uuid
+
+import anyio
+import anyio.to_thread
+
+from kutti_sdk.core.errors import (
+    HostExistsError,
+    HostRunningError,
+    InvalidCIDRError,
+    InvalidSizeError,
+)
+from kutti_sdk.core.host import HostSize
+from kutti_sdk.core.names import validate_name
+from kutti_sdk.core.sizes import format_size
+from kutti_sdk.drivers.qemu import capacity, forwards, layout, lifecycle, records
+from kutti_sdk.drivers.qemu.binaries import find_qemu
+from kutti_sdk.drivers.qemu.identity import smbios_string
+from kutti_sdk.drivers.qemu.images import image_for_new_host
+from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.drivers.qemu.services import tell_switch
+from kutti_sdk.images.store import LocalImage
+from kutti_sdk.runtime import processes, state
+from kutti_sdk.runtime.locks import locked
+from kutti_sdk.ssh.keys import cluster_key_pair, generate_host_key
+
+_DISK_TIMEOUT = 60.0  # seconds; takes 0.03
+
+
+async def create_host(
+    hostname: str, networkname: str, clustername: str, k8sversion: str, size: HostSize
+) -> HostRecord:
+    """Make a host and leave it stopped.
+
+    All of it is made beside and renamed into place, so that a host is there as a
+    whole or not at all.
+
+    Args:
+        hostname: Its name.
+        networkname: Name of its network.
+        clustername: Name of its cluster.
+        k8sversion: Version of its image.
+        size: CPUs, memory and disk.
+
+    Returns:
+        Its record.
+
+    Raises:
+        KuttiError: As `VMDriver.create_host` lists them.
+    """
+    validate_name(hostname, "host name")
+    validate_name(clustername, "cluster name")
+    network = await records.load_network(networkname)
+    image = await image_for_new_host(k8sversion)
+    capacity.check_size(size)
+    if size.disk < image.disk_size:
+        raise InvalidSizeError(
+            f"a disk of {format_size(size.disk)} is smaller than that of the image",
+            hint=f"Use {format_size(image.disk_size)} or more.",
+            driver="qemu",
+            host=hostname,
+        )
+    await capacity.check_disk(1)
+    async with locked(network.files.lock):
+        await records.load_network(networkname)  # it may be gone by now
+        hosts = await records.load_hosts(networkname)
+        _refuse_taken_name(hosts, hostname, clustername)
+        await anyio.to_thread.run_sync(records.sweep, networkname)
+        address = _free_address(network, hosts)
+        host_key = generate_host_key()
+        record = HostRecord(
+            name=hostname,
+            networkname=networkname,
+            clustername=clustername,
+            k8s_version=image.manifest.k8s_version,
+            image=image.checksum,
+            uuid=str(uuid.uuid4()),
+            mac=_mac_for(address),
+            address=address,
+            size=size,
+            ssh_user=image.manifest.ssh_user,
+            host_key=host_key.public_line,
+        )
+        authorized = await cluster_key_pair(clustername)
+        identity = smbios_string(
+            record,
+            network,
+            host_key=host_key.private_text,
+            authorized_key=authorized.public_line,
+        )
+        await _make_folder(record, image, identity)
+        await tell_switch(network, [*hosts, record])
+    return record
+
+
+async def delete_host(hostname: str, networkname: str, clustername: str) -> None:
+    """Remove a stopped host with its disk, its forwards and its sockets.
+
+    Args:
+        hostname: Its name.
+        networkname: Name of its network.
+        clustername: Name of its cluster.
+
+    Raises:
+        HostNotFoundError: When there is none.
+        HostRunningError: When it runs.
+    """
+    record = await records.load_host(hostname, networkname, clustername)
+    network = await records.load_network(networkname)
+    layout.make_socket_folders(network.sockets)
+    # The host's lock first: a start that is under way has it, and takes the other.
+    async with locked(network.sockets.lock(record.id)), locked(network.files.lock):
+        record = await records.load_host(hostname, networkname, clustername)
+        if lifecycle.host_process(record) is not None:
+            raise HostRunningError(
+                f"host {hostname!r} runs",
+                hint="Stop it first, with stop() or force_stop().",
+                driver="qemu",
+                host=hostname,
+            )
+        await anyio.to_thread.run_sync(_remove_files, record, network)
+        await forwards.reconcile(network)
+        await tell_switch(network, await records.load_hosts(networkname))
+
+
+def _refuse_taken_name(hosts: list[HostRecord], hostname: str, clustername: str) -> None:
+    for host in hosts:
+        if host.name == hostname:
+            raise HostExistsError(
+                f"network {host.networkname!r} already has a host {hostname!r}"
+                + (f", of cluster {host.clustername!r}" if host.clustername != clustername else ""),
+                hint="Names are unique in a network: they are what its DNS answers to.",
+                driver="qemu",
+                network=host.networkname,
+                host=hostname,
+            )
+
+
+def _free_address(network: NetworkRecord, hosts: list[HostRecord]) -> str:
+    taken = {host.address for host in hosts}
+    address = next((str(it) for it in network.host_addresses if str(it) not in taken), None)
+    if address is None:
+        raise InvalidCIDRError(
+            f"network {network.name!r} ({network.cidr}) has no address left",
+            hint="Use a network with a larger range.",
+            driver="qemu",
+            network=network.name,
+        )
+    return address
+
+
+def _mac_for(address: str) -> str:
+    # 52:54 is what QEMU's own cards begin with; networks are apart, so that the
+    # address alone makes it unique.
+    return ":".join(["52:54", *(f"{int(part):02x}" for part in address.split("."))])
+
+
+async def _make_folder(record: HostRecord, image: LocalImage, identity: bytes) -> None:
+    qemu = await find_qemu()
+    place = record.files.folder
+    beside = layout.HostFiles(
+        place.with_name(f"{layout.HALF_MADE}{place.name}.{secrets.token_hex(4)}")
+    )
+    try:
+        await anyio.Path(beside.folder).mkdir(mode=0o700, parents=True)
+        command = [qemu.disk_tool, "create", "-q", "-f", "qcow2", "-F", "qcow2"]
+        command += ["-b", str(image.disk), str(beside.disk), str(record.size.disk)]
+        await processes.run(command, timeout=_DISK_TIMEOUT)
+        await anyio.to_thread.run_sync(state.write_bytes, beside.identity, identity)
+        await state.save(beside.record, record)
+        await anyio.Path(beside.folder).rename(place)
+        await anyio.to_thread.run_sync(state.sync_folder, place.parent)
+    except BaseException:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(records.sweep, record.networkname)
+        raise
+
+
+def _remove_files(record: HostRecord, network: NetworkRecord) -> None:
+    folder = record.files.folder
+    folder.rename(folder.with_name(f"{layout.HALF_MADE}{folder.name}.{secrets.token_hex(4)}"))
+    records.sweep(network.name)
+    sockets = network.sockets
+    for path in (
+        sockets.card(record.id),
+        sockets.monitor(record.id),
+        sockets.agent(record.id),
+        sockets.lock(record.id),
+    ):
+        path.unlink(missing_ok=True)

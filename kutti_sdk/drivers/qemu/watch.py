@@ -1,0 +1,80 @@
+"""Following all hosts at once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from functools import partial
+
+import anyio
+
+from kutti_sdk.core.driver import HostChange
+from kutti_sdk.core.status import HostStatus
+from kutti_sdk.drivers.qemu import lifecycle, records
+from kutti_sdk.drivers.qemu.records import HostRecord
+from kutti_sdk.runtime import processes
+from kutti_sdk.runtime.tasks import interruptible, run_all, task_group
+
+_STEP = 0.1  # seconds; nobody tells of hosts that are made or started
+_FULL_LOOK = 2.0  # seconds between two looks that also ask every QEMU whether it is paused
+
+_Key = tuple[str, str, str]
+_Processes = dict[str, processes.ProcessIdentity | None]
+
+
+class HostChanges(AsyncIterator[HostChange]):
+    """The hosts there are, then every change; a host that stops is told of at once.
+
+    Holds nothing between two steps, so that it may be left at any time.
+    """
+
+    # Not an async generator: trio complains about those that nobody closes.
+    def __init__(self) -> None:
+        self._known: dict[_Key, HostStatus] = {}
+        self._running: _Processes | None = None
+        self._untold: deque[HostChange] = deque()
+
+    @interruptible
+    async def __anext__(self) -> HostChange:
+        """Wait for the next change."""
+        while not self._untold:
+            if self._running is not None:
+                await _wait_for_event(self._running)
+            await self._look()
+        return self._untold.popleft()
+
+    async def _look(self) -> None:
+        hosts = await records.load_hosts()
+        self._running = _running(hosts)
+        statuses = await run_all(*(partial(lifecycle.host_status, host) for host in hosts))
+        seen = {
+            (host.name, host.networkname, host.clustername): status
+            for host, status in zip(hosts, statuses, strict=True)
+        }
+        self._untold.extend(HostChange(*key, None) for key in self._known.keys() - seen.keys())
+        self._untold.extend(
+            HostChange(*key, status)
+            for key, status in seen.items()
+            if self._known.get(key) != status
+        )
+        self._known = seen
+
+
+async def _wait_for_event(running: _Processes) -> None:
+    with anyio.move_on_after(_FULL_LOOK):
+        async with task_group() as group:
+            for identity in running.values():
+                if identity is not None:
+                    group.start_soon(_wait_for_exit, identity, group.cancel_scope)
+            while _running(await records.load_hosts()) == running:  # noqa: ASYNC110 - see _STEP
+                await anyio.sleep(_STEP)
+            group.cancel_scope.cancel()
+
+
+async def _wait_for_exit(identity: processes.ProcessIdentity, scope: anyio.CancelScope) -> None:
+    await processes.wait_for_exit(identity)
+    scope.cancel()
+
+
+def _running(hosts: list[HostRecord]) -> _Processes:
+    return {host.uuid: lifecycle.host_process(host) for host in hosts}

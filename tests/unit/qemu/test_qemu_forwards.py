@@ -1,0 +1,37 @@
+"""Reading what QEMU says about forwarded ports."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kutti_sdk.core.ports import PortForward
+from kutti_sdk.drivers.qemu.forwards import parse_forwards
+
+# As QEMU 7.2 prints it.
+_ANSWER = """\
+Hub 0 (u0):
+  Protocol[State]    FD  Source Address  Port   Dest. Address  Port RecvQ SendQ
+  TCP[ESTABLISHED]   20       127.0.0.1  2222  192.168.125.11    22     0     0
+  TCP[HOST_FORWARD]  13       127.0.0.1 40123  192.168.125.11    22     0     0
+  TCP[HOST_FORWARD]  14               *  8080  192.168.125.12    80     0     0
+  UDP[236 sec]       16  192.168.125.11 51234  192.168.125.3     53     0     0
+"""
+
+
+def test_forwards_are_found_among_connections() -> None:
+    assert parse_forwards(_ANSWER) == {
+        (PortForward(40123, 22, "127.0.0.1"), "192.168.125.11"),
+        (PortForward(8080, 80, "0.0.0.0"), "192.168.125.12"),
+    }
+
+
+@given(st.text())
+def test_whatever_qemu_says_is_read(text: str) -> None:
+    assert parse_forwards(text) == set()
+
+
+@given(st.integers(1, 65535), st.integers(1, 65535))
+def test_every_port_is_read_back(host_port: int, vm_port: int) -> None:
+    line = f"  TCP[HOST_FORWARD]  13 127.0.0.1 {host_port}  10.0.0.11 {vm_port} 0 0\n"
+    assert parse_forwards(line) == {(PortForward(host_port, vm_port), "10.0.0.11")}

@@ -1,0 +1,113 @@
+"""The command line of a host, and the identity it is given."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from kutti_sdk.drivers.qemu.binaries import Qemu
+from kutti_sdk.drivers.qemu.identity import smbios_string
+from kutti_sdk.drivers.qemu.machine import base_arguments, escaped, host_command
+from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.images.manifest import DirectBoot, ImageFile, ImageManifest
+
+_QEMU = Qemu("/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-img", (7, 2, 0))
+_GIB = 2**30
+
+
+def _file(name: str) -> ImageFile:
+    return ImageFile(name=name, size=1, sha256="0" * 64)
+
+
+def _manifest(boot: DirectBoot | None) -> ImageManifest:
+    return ImageManifest(
+        k8s_version="none",
+        architecture="x86_64",
+        os="Debian",
+        created="2026-01-01T00:00:00+00:00",
+        disk=_file("disk.qcow2"),
+        boot=boot,
+    )
+
+
+def _command(host: HostRecord, network: NetworkRecord, boot: DirectBoot | None) -> list[str]:
+    return host_command(
+        _QEMU,
+        host,
+        network,
+        accelerator="tcg",
+        manifest=_manifest(boot),
+        image_folder=Path("/images/one"),
+    )
+
+
+def test_an_image_with_a_kernel_boots_it_under_the_hosts_name(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    boot = DirectBoot(kernel=_file("vmlinux"), initrd=_file("initrd.img"), cmdline="root=/dev/vda")
+    command = _command(host, network, boot)
+    assert command[command.index("-kernel") + 1] == "/images/one/vmlinux"
+    assert command[command.index("-append") + 1] == "root=/dev/vda systemd.hostname=node1"
+
+
+def test_an_image_without_a_kernel_boots_by_firmware(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    assert not {"-kernel", "-initrd", "-append"} & set(_command(host, network, None))
+
+
+def test_no_secret_is_on_the_command_line(host: HostRecord, network: NetworkRecord) -> None:
+    text = " ".join(_command(host, network, None))
+    assert "ssh-ed25519" not in text
+    assert f"type=11,path={host.files.identity}" in text
+
+
+def test_guests_get_nothing_but_what_is_named(host: HostRecord, network: NetworkRecord) -> None:
+    command = _command(host, network, None)
+    assert {"-nodefaults", "-no-user-config", "-sandbox"} <= set(command)
+
+
+def test_sockets_fit_into_their_addresses(network: NetworkRecord, host: HostRecord) -> None:
+    sockets = network.sockets
+    for path in (sockets.card(host.id), sockets.agent(host.id), sockets.gateway_monitor):
+        assert len(os.fsencode(path)) < 107, tempfile.gettempdir()
+
+
+def test_translated_code_is_bounded_by_the_guests_memory() -> None:
+    def bound(memory: int) -> str:
+        arguments = base_arguments("tcg", memory=memory)
+        return arguments[arguments.index("-accel") + 1]
+
+    assert bound(_GIB // 4) == "tcg,tb-size=128"
+    assert bound(2 * _GIB) == "tcg,tb-size=512"
+    assert bound(64 * _GIB) == "tcg,tb-size=1024"
+    assert "kvm" in base_arguments("kvm", memory=_GIB)
+
+
+@pytest.mark.parametrize(("path", "value"), [("/a/b", "/a/b"), ("/a,b", "/a,,b")])
+def test_commas_in_paths_are_doubled(path: str, value: str) -> None:
+    assert escaped(Path(path)) == value
+
+
+def test_the_identity_names_keys_addresses_and_names(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    raw = smbios_string(host, network, host_key="PRIVATE\n", authorized_key="ssh-ed25519 BBBB")
+    name, _, value = raw.partition(b"=")
+    assert name == b"io.systemd.credential.binary:tmpfiles.extra"
+    files = {}
+    for line in base64.b64decode(value).decode().splitlines():
+        kind, path, mode, *_, content = line.split(" ")
+        if kind.startswith("f"):
+            files[path] = (mode, base64.b64decode(content).decode())
+    assert files["/etc/ssh/ssh_host_ed25519_key"] == ("0600", "PRIVATE\n")
+    assert files["/root/.ssh/authorized_keys"] == ("0600", "ssh-ed25519 BBBB\n")
+    assert "10.20.30.11 node1.lab.kutti node1" in files["/etc/hosts"][1]
+    assert "nameserver 10.20.30.1" in files["/etc/resolv.conf"][1]
+    network_file = files["/etc/systemd/network/10-kutti.network"][1]
+    assert "Address=10.20.30.11/24" in network_file
+    assert "Gateway=10.20.30.2" in network_file
