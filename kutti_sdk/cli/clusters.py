@@ -1,0 +1,55 @@
+"""``cluster``: list, show, delete."""
+
+from __future__ import annotations
+
+import argparse
+
+from kutti_sdk.cli.terminal import live_progress, output
+from kutti_sdk.clusters import attach, list_clusters
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the commands to the command line.
+
+    Args:
+        commands: Where to add them.
+    """
+    group = commands.add_parser("cluster", help="list, show and delete clusters")
+    actions = group.add_subparsers(required=True, metavar="ACTION")
+
+    listing = actions.add_parser("list", help="list all clusters")
+    listing.set_defaults(command=_list)
+
+    for name, command, text in (
+        ("show", _show, "tell the status of a cluster and its hosts"),
+        ("delete", _delete, "delete a cluster with its hosts and their disks"),
+        ("shell", _shell, "open a shell on a host"),
+    ):
+        action = actions.add_parser(name, help=text)
+        action.add_argument("name", help="name of the cluster")
+        if name == "shell":
+            action.add_argument("node", nargs="?", default="node1", help="default: %(default)s")
+        action.set_defaults(command=command)
+
+
+async def _list(_: argparse.Namespace) -> int:
+    for found in await list_clusters():
+        output.print(str(await found.status()), markup=False, soft_wrap=True)
+    return 0
+
+
+async def _show(options: argparse.Namespace) -> int:
+    status = await (await attach(options.name)).status()
+    output.print(str(status), markup=False, soft_wrap=True)
+    return 0
+
+
+async def _delete(options: argparse.Namespace) -> int:
+    with live_progress():
+        await (await attach(options.name)).delete()
+    output.print(f"Deleted cluster {options.name}.")
+    return 0
+
+
+async def _shell(options: argparse.Namespace) -> int:
+    return await (await attach(options.name))[options.node].shell()

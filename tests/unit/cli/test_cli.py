@@ -1,0 +1,102 @@
+"""The command line, in this process and on the simulated driver where it needs one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kutti_sdk as kutti
+from kutti_sdk.cli import quickstart, system_packages
+from kutti_sdk.cli.main import main
+from kutti_sdk.drivers.simulated import SimulatedDriver
+from kutti_sdk.testing.boot_disk import boot_disk
+
+
+@pytest.fixture
+def simulated() -> Iterator[SimulatedDriver]:
+    """A simulated driver in the place of QEMU."""
+    real = kutti.get_driver("qemu")
+    driver = SimulatedDriver(name="qemu")
+    kutti.register_driver("qemu", driver)
+    yield driver
+    kutti.register_driver("qemu", real)
+
+
+@pytest.fixture
+def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system_packages, "packages_to_run", list)
+
+    async def hear(_: object) -> str:
+        return "heard"
+
+    monkeypatch.setattr(quickstart, "reachable_from", hear)
+
+
+@pytest.mark.usefixtures("workspace", "nothing_missing")
+def test_the_quickstart_brings_up_two_hosts_and_leaves_them_alone_the_second_time(
+    simulated: SimulatedDriver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated.commands.answer("ping *", stdout="64 bytes from somewhere: time=1 ms\n")
+    assert main(["quickstart"]) == 0
+    first = capsys.readouterr().out
+    assert "node1" in first
+    assert 'kutti.attach("quickstart")' in first
+    assert "cluster delete quickstart" in first
+    assert main(["quickstart"]) == 0
+    assert "create host" not in capsys.readouterr().out
+    assert main(["cluster", "list"]) == 0
+    assert "2 of 2 running" in capsys.readouterr().out
+    assert main(["cluster", "delete", "quickstart"]) == 0
+    assert main(["cluster", "show", "quickstart"]) == 1
+
+
+def test_missing_packages_are_only_told_when_asked_to(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def refuse(_: object) -> None:
+        raise AssertionError("nothing may be installed")
+
+    monkeypatch.setattr(system_packages, "packages_to_run", lambda: ["qemu-system-x86"])
+    monkeypatch.setattr(system_packages, "packages_to_build", lambda: ["mmdebstrap"])
+    monkeypatch.setattr(system_packages, "install", refuse)
+    assert main(["quickstart", "--no-install"]) == 1
+    told = capsys.readouterr()
+    assert "apt-get install mmdebstrap qemu-system-x86" in told.err
+    assert not list((workspace / "data").glob("**/*.json"))
+
+
+def test_an_error_is_a_message_and_a_hint(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["cluster", "show", "[red]nobody"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("Error: ")
+    assert "[red]nobody" in told
+    assert "Hint: " in told
+    assert "Traceback" not in told
+
+
+def test_an_image_is_imported_listed_and_removed(
+    workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import subprocess
+
+    raw, disk = workspace / "raw", workspace / "disk.qcow2"
+    raw.write_bytes(boot_disk())
+    subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, disk], check=True)
+    assert main(["image", "import", "1.34.2", str(disk)]) == 0
+    assert main(["image", "list"]) == 0
+    assert "1.34.2" in capsys.readouterr().out
+    assert main(["image", "remove", "1.34"]) == 0
+    assert main(["image", "remove", "1.34"]) == 1
+    assert "there is no image" in capsys.readouterr().err
+
+
+def test_a_workspace_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        assert main(["--workspace", str(tmp_path / "w"), "cluster", "list"]) == 0
+    finally:
+        kutti.set_workspace(None)
+    assert (tmp_path / "w").is_dir()
