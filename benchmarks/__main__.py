@@ -1,0 +1,61 @@
+"""Run the benchmarks and print their table."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import anyio
+from rich.console import Console
+from rich.table import Table
+
+import kutti_sdk as kutti
+from benchmarks import bring_up, commands, hosts, imports
+from benchmarks.measure import Measurement
+
+WORKSPACE = Path(os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace"))
+
+BENCHMARKS = {
+    "import": imports.run,
+    "create": hosts.run_create,
+    "list": hosts.run_list,
+    "bring-up": bring_up.run,
+    "command": commands.run,
+}
+
+
+def main() -> None:
+    """Run those that the command line names, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    options = parser.parse_args()
+    kutti.set_workspace(WORKSPACE)
+    console = Console(width=110)
+    measurements: list[Measurement] = []
+    for name in options.names or BENCHMARKS:
+        console.print(f"[dim]{name} ...")
+        measurements += anyio.run(BENCHMARKS[name], options.rounds)
+    console.print(_table(measurements))
+
+
+def _table(measurements: list[Measurement]) -> Table:
+    table = Table()
+    for heading in ("What", "kutti_sdk", "Baseline", "Ratio or time", "Goal", ""):
+        table.add_column(heading)
+    for it in measurements:
+        table.add_row(
+            it.what,
+            f"{it.ours * 1000:.1f} ms",
+            "" if it.baseline is None else f"{it.baseline * 1000:.1f} ms  ({it.baseline_name})",
+            f"{it.value:.2f} x" if it.baseline is not None else f"{it.value:.3f} s",
+            f"{it.goal:g} {'x' if it.baseline is not None else 's'}",
+            "[green]reached" if it.value <= it.goal else "[red]missed",
+        )
+    return table
+
+
+main()
