@@ -7,6 +7,7 @@ nothing and takes seconds.
 from __future__ import annotations
 
 import argparse
+import os
 import time
 
 from rich.markup import escape
@@ -77,7 +78,12 @@ async def run(options: argparse.Namespace) -> int:
         with live_progress():
             await build_into_store(NodeImageRecipe())
     with live_progress():
-        made = await cluster(NAME).kubernetes(NO_KUBERNETES).nodes(2).ensure()
+        made = (
+            await cluster(NAME)
+            .kubernetes(NO_KUBERNETES)
+            .nodes(2, cpus=min(2, os.cpu_count() or 1))
+            .ensure()
+        )
     await _show(made)
     output.print(f"\nReady after {time.monotonic() - begun:.1f} s.\n")
     output.print(escape(_AFTERWARDS.format(name=NAME)))

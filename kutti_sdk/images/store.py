@@ -3,6 +3,7 @@
 ```
 cache_dir()/images/CHECKSUM/          a complete image, never changed
 cache_dir()/images/.incoming-XXXX/    one that is being made, downloaded or copied
+cache_dir()/images.lock               held while one is put in place or removed
 ```
 
 There is no index beside the folders that could disagree with them. An image is
@@ -125,7 +126,9 @@ async def keep(folder: Path) -> LocalImage:
     Returns:
         The image.
     """
-    return await anyio.to_thread.run_sync(_keep, folder)
+    await anyio.to_thread.run_sync(_bring_to_disk, folder)
+    async with locked(_lock()):  # of two that keep the same image, one finds the other's
+        return await anyio.to_thread.run_sync(_put_in_place, folder)
 
 
 async def import_folder(
@@ -173,7 +176,8 @@ async def remove_local(image: LocalImage) -> None:
     Args:
         image: The image.
     """
-    await anyio.to_thread.run_sync(_discard, image.folder)
+    async with locked(_lock()):
+        await anyio.to_thread.run_sync(_discard, image.folder)
 
 
 @asynccontextmanager
@@ -221,6 +225,10 @@ async def _sweep(root: Path, *, except_for: Path) -> None:
 def _incoming_places(root: Path) -> set[Path]:
     # Of some there is the folder alone, of others only the lock.
     return {root / f".{path.name.split('.')[1]}" for path in root.glob(f"{_INCOMING}*")}
+
+
+def _lock() -> Path:
+    return _root().with_name("images.lock")
 
 
 def _root() -> Path:
@@ -277,12 +285,15 @@ def _read_stored(folder: Path) -> LocalImage:
     return image
 
 
-def _keep(folder: Path) -> LocalImage:
-    image = _read(folder)
+def _bring_to_disk(folder: Path) -> None:
     for path in folder.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
     sync_folder(folder)
+
+
+def _put_in_place(folder: Path) -> LocalImage:
+    image = _read(folder)
     place = _root() / image.checksum
     try:
         _read_stored(place)  # the same image is here already
