@@ -79,6 +79,7 @@ async def delete_network(networkname: str) -> None:
     Raises:
         NetworkNotFoundError: When there is none of that name.
         NetworkInUseError: When hosts are in it.
+        CorruptStateError: When hosts are in it whose records cannot be read.
     """
     record = await records.load_network(networkname)
     files = record.files
@@ -93,6 +94,7 @@ async def delete_network(networkname: str) -> None:
                 driver="qemu",
                 network=networkname,
             )
+        await records.refuse_unreadable_hosts(networkname)
         await stop_services(record)
         await anyio.to_thread.run_sync(_remove_files, record)
 

@@ -69,6 +69,7 @@ async def create_host(
         await records.load_network(networkname)  # it may be gone by now
         hosts = await records.load_hosts(networkname)
         _refuse_taken_name(hosts, hostname, clustername)
+        await records.refuse_unreadable_hosts(networkname)  # their addresses are not known
         await anyio.to_thread.run_sync(records.sweep, networkname)
         address = _free_address(network, hosts)
         host_key = generate_host_key()

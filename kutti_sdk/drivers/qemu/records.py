@@ -208,6 +208,26 @@ async def load_hosts(networkname: str | None = None) -> list[HostRecord]:
     return await anyio.to_thread.run_sync(_load_hosts, networkname)
 
 
+async def refuse_unreadable_hosts(networkname: str) -> None:
+    """Make sure that no host of a network is overlooked because its record is damaged.
+
+    Args:
+        networkname: Name of the network.
+
+    Raises:
+        CorruptStateError: When there is a host's folder without a readable record.
+    """
+    damaged = await anyio.to_thread.run_sync(_unreadable_hosts, networkname)
+    if damaged:
+        raise CorruptStateError(
+            f"network {networkname!r} has hosts whose records cannot be read: "
+            f"{', '.join(map(str, damaged))}",
+            hint="Nothing was changed. Mend these records, or move the folders away.",
+            driver="qemu",
+            network=networkname,
+        )
+
+
 async def save_host(record: HostRecord) -> None:
     """Replace a host's record; the caller holds the network's lock.
 
@@ -232,6 +252,17 @@ def sweep(networkname: str) -> None:
             folder.rmdir()
         except OSError:  # other hosts are in it
             pass
+
+
+def _unreadable_hosts(networkname: str) -> list[Path]:
+    readable = {host.files.folder for host in _load_hosts(networkname)}
+    hosts = layout.network_files(networkname).hosts
+    return [
+        folder
+        for cluster in _folders(hosts)
+        for folder in _folders(cluster)
+        if folder not in readable
+    ]
 
 
 def _load_networks() -> list[NetworkRecord]:

@@ -45,6 +45,18 @@ async def test_a_damaged_record_is_reported_and_left_as_it_is(
     assert "host.json" in caplog.text
 
 
+async def test_a_host_with_a_damaged_record_is_not_lost_with_its_network(kept: HostRecord) -> None:
+    kept.files.disk.write_bytes(b"precious")
+    kept.files.record.write_bytes(b"")
+    with pytest.raises(kutti.CorruptStateError) as refusal:
+        await QemuDriver().delete_network("lab")
+    assert str(kept.files.folder) in str(refusal.value)
+    assert refusal.value.hint
+    assert kept.files.disk.read_bytes() == b"precious"
+    await records.save_host(kept)
+    assert len(await QemuDriver().list_hosts()) == 1
+
+
 async def test_a_host_without_its_disk_is_an_error_and_can_be_deleted(kept: HostRecord) -> None:
     driver = QemuDriver()
     host = await driver.get_host("node1", "lab", "lab")
