@@ -45,8 +45,7 @@ async def test_two_hosts_live_a_whole_life(scratch: str, vm_workspace: Path) -> 
     serve = "systemd-run --unit=www busybox httpd -f -p 8080 -h /srv/www"
     await cluster["node1"].run(serve, check=True)
     port = await cluster["node1"].forward(0, to=8080)
-    async with httpx.AsyncClient(trust_env=False) as client:
-        assert (await client.get(f"http://127.0.0.1:{port}/")).text == "hello from node1\n"
+    assert await _page(f"http://127.0.0.1:{port}/") == "hello from node1\n"
 
     # The same line again changes nothing.
     assert not list(await spec.plan())
@@ -72,6 +71,17 @@ async def test_two_hosts_live_a_whole_life(scratch: str, vm_workspace: Path) -> 
     assert not left
     with pytest.raises(kutti.ClusterNotFoundError):
         await kutti.attach(scratch)
+
+
+async def _page(url: str) -> str:
+    """Fetch a page from a web server that was started a moment ago."""
+    with anyio.fail_after(60):
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while True:
+                try:
+                    return (await client.get(url)).text
+                except httpx.TransportError:
+                    await anyio.sleep(0.1)
 
 
 async def _this_time() -> int:
