@@ -127,19 +127,6 @@ class _Call(Future[T]):
             self.set_result(task.result())
 
 
-async def joined(future: Future[T]) -> T:
-    """Wait for what was begun on the island; cancelling the caller leaves it running.
-
-    Args:
-        future: From `start_on_island`.
-
-    Returns:
-        Its result.
-    """
-    await _until_done(future)
-    return future.result()
-
-
 async def _until_done(future: Future[Any]) -> None:
     done = anyio.Event()
     wake = waker(done)

@@ -52,18 +52,6 @@ async def save(path: Path, state: object) -> None:
     await anyio.to_thread.run_sync(write_bytes, path, text + b"\n")
 
 
-async def remove(path: Path) -> None:
-    """Remove a state file, if it is there.
-
-    Args:
-        path: The file.
-
-    Raises:
-        StateError: When it cannot be removed.
-    """
-    await anyio.to_thread.run_sync(_remove, path)
-
-
 def load_now(path: Path, kind: type[T]) -> T | None:
     """Do what `load` does, for code that runs in a thread already.
 
@@ -154,14 +142,6 @@ def _sweep(path: Path) -> None:
         with suppress(OSError):  # another writer sweeps too
             if time.time() - left.stat().st_mtime > _UNFINISHED:
                 left.unlink()
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise _refused("removed", path, error) from error
 
 
 def _refused(done: str, path: Path, error: OSError) -> StateError:

@@ -17,7 +17,7 @@ import anyio
 import pytest
 import trio
 
-from kutti_sdk.runtime.island import joined, on_island, start_on_island, waker
+from kutti_sdk.runtime.island import on_island, start_on_island, waker
 from kutti_sdk.runtime.tasks import run_all
 
 
@@ -162,26 +162,10 @@ class TestCancellation:
         assert future.cancel()
         assert not future.done()
         with pytest.raises(CancelledError):
-            await joined(future)
+            await anyio.to_thread.run_sync(future.result)
         assert sleeper.clean
         assert future.cancelled()
         assert not future.cancel()
-
-    async def test_whoever_joins_may_leave_again(self) -> None:
-        sleeper = Sleeper()
-        future = start_on_island(sleeper)
-        await sleeper.until_it_sleeps()
-        with anyio.move_on_after(0.01):
-            await joined(future)
-        assert not future.done()
-        future.cancel()
-        with pytest.raises(CancelledError):
-            await joined(future)
-
-    async def test_a_result_can_be_joined_by_many_and_later(self) -> None:
-        future = start_on_island(add, 1, second=2)
-        assert await run_all(*[lambda: joined(future)] * 5) == [3] * 5
-        assert await joined(future) == 3
 
 
 def test_loops_may_come_and_go() -> None:

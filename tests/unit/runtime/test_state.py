@@ -72,12 +72,6 @@ class TestRoundTrip:
         await state.save(path, Record("lab"))
         assert path.read_text().startswith('{\n  "name": "lab",\n')
 
-    async def test_a_removed_file_is_gone_and_may_be_removed_again(self, path: Path) -> None:
-        await state.save(path, Record("lab"))
-        await state.remove(path)
-        await state.remove(path)
-        assert names(path.parent) == []
-
 
 @given(records)
 def test_any_record_survives_the_way_to_the_disk_and_back(
@@ -131,8 +125,6 @@ class TestWhatCannotBeUsed:
             await state.load(path, Record)
         with pytest.raises(StateError, match=r"(?s)network.json cannot be written.*Hint: "):
             await state.save(path, Record("lab"))
-        with pytest.raises(StateError, match=r"(?s)network.json cannot be removed.*Hint: "):
-            await state.remove(path)
         assert names(path.parent) == ["network.json"]
 
     async def test_a_missing_folder_is_an_error_with_a_hint(self, path: Path) -> None:
