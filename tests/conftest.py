@@ -40,7 +40,7 @@ def node_image() -> str:
     """The version of a node image that is in the workspace for virtual machines."""
     from kutti_sdk.drivers.qemu import QemuDriver
     from kutti_sdk.images.builder import NodeImageRecipe
-    from kutti_sdk.images.store import build_into_store
+    from kutti_sdk.images.building import build_into_store
 
     async def build() -> None:
         try:

@@ -22,7 +22,7 @@ from kutti_sdk.core.registry import get_driver
 from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import NO_KUBERNETES
 from kutti_sdk.images.builder import NodeImageRecipe
-from kutti_sdk.images.store import build_into_store
+from kutti_sdk.images.building import build_into_store
 
 NAME = "quickstart"
 

@@ -3,9 +3,9 @@
 | module | its job |
 |---|---|
 | `manifest` | the format of an image folder |
-| `store` | the images on this machine |
-| `builder` | makes a node image from Debian packages |
-| `disk_import`, `qcow2` | takes disks from elsewhere, after judging them |
+| `store`, `incoming` | the images on this machine, and those on their way in |
+| `builder`, `building` | makes a node image from Debian packages |
+| `file_import`, `folder_import`, `qcow2` | takes images from elsewhere, after judging them |
 | `catalogue`, `download` | image lists, and the files they name |
 | `image` | what drivers hand out |
 | `qemu_programs` | finds qemu-img and its like |

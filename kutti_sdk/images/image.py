@@ -11,9 +11,10 @@ from kutti_sdk.core.image import VMImage
 from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import K8sVersion, select_version
 from kutti_sdk.images.catalogue import Catalogue, CatalogueEntry
-from kutti_sdk.images.disk_import import import_image, keep_disk
 from kutti_sdk.images.download import download
-from kutti_sdk.images.store import LocalImage, incoming, local_images, remove_local
+from kutti_sdk.images.file_import import import_image, keep_file
+from kutti_sdk.images.incoming import incoming
+from kutti_sdk.images.store import LocalImage, local_images, remove_local
 from kutti_sdk.runtime.tasks import interruptible
 
 Users = Callable[[str], Awaitable[list[str]]]
@@ -81,9 +82,9 @@ class StoredImage(VMImage):
                 image=self.k8s_version,
             )
         async with incoming() as place:
-            disk = place / "disk.qcow2"
-            await download(self._entry, disk)
-            await keep_disk(disk, self.k8s_version, checksum=self._entry.checksum)
+            file = place / "download"
+            await download(self._entry, file)
+            await keep_file(file, self.k8s_version, sha256=self._entry.checksum)
 
     @interruptible
     async def from_file(self, path: str | PathLike[str]) -> None:

@@ -21,7 +21,7 @@ from kutti_sdk.drivers.qemu import capacity, images, network, provisioning, reco
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.forwards import check_listeners
 from kutti_sdk.drivers.qemu.host import QemuHost
-from kutti_sdk.images import disk_import
+from kutti_sdk.images import file_import
 from kutti_sdk.runtime.tasks import interruptible
 
 _MACHINES = ("x86_64", "amd64")
@@ -166,7 +166,7 @@ class QemuDriver(VMDriver):
         Raises:
             ImageError: As `VMImage.from_file` does.
         """
-        await disk_import.import_image(Path(path), k8sversion)
+        await file_import.import_image(Path(path), k8sversion)
         return await images.find(k8sversion)
 
     def watch(self) -> AsyncIterator[HostChange]:

@@ -11,15 +11,10 @@ from image_samples import make_image_folder, qcow2_disk
 
 from kutti_sdk.core.errors import ChecksumMismatchError, ImageFormatError
 from kutti_sdk.images.checksums import checksum_of
+from kutti_sdk.images.folder_import import import_folder
+from kutti_sdk.images.incoming import incoming
 from kutti_sdk.images.manifest import image_checksum
-from kutti_sdk.images.store import (
-    find_local,
-    import_folder,
-    incoming,
-    keep,
-    local_images,
-    remove_local,
-)
+from kutti_sdk.images.store import find_local, keep, local_images, remove_local
 from kutti_sdk.runtime.directories import cache_dir
 
 pytestmark = pytest.mark.anyio
@@ -134,7 +129,7 @@ async def test_a_damaged_image_is_told_and_not_offered_and_can_be_had_again(
 async def test_what_a_killed_process_left_behind_is_removed(folder: Path, store: Path) -> None:
     program = (
         "import anyio, os, signal\n"
-        "from kutti_sdk.images.store import incoming\n"
+        "from kutti_sdk.images.incoming import incoming\n"
         "async def main():\n"
         "    async with incoming() as place:\n"
         "        (place / 'half').write_text('half')\n"

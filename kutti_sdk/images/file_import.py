@@ -1,4 +1,4 @@
-"""A disk from elsewhere becomes an image that boots by its own boot loader."""
+"""A file from elsewhere becomes an image."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from kutti_sdk.core.errors import ImageFormatError
 from kutti_sdk.core.events import report
 from kutti_sdk.core.versions import K8sVersion
 from kutti_sdk.images.builder.recipe import ARCHITECTURE
-from kutti_sdk.images.checksums import checksum_of, verify
+from kutti_sdk.images.checksums import checksum_of, mismatch
+from kutti_sdk.images.folder_import import import_folder
+from kutti_sdk.images.incoming import incoming
 from kutti_sdk.images.manifest import (
     MANIFEST_NAME,
     ImageManifest,
@@ -20,12 +22,7 @@ from kutti_sdk.images.manifest import (
     encode_manifest,
 )
 from kutti_sdk.images.qcow2 import check_disk, read_header
-from kutti_sdk.images.store import (
-    LocalImage,
-    import_folder,
-    incoming,
-    keep,
-)
+from kutti_sdk.images.store import LocalImage, keep
 
 _DISK = "disk.qcow2"
 _BLOCK = 4 * 1024 * 1024
@@ -58,37 +55,40 @@ async def import_image(
     async with incoming() as place:
         disk = place / _DISK
         await _copy(source, disk, version)
-        return await keep_disk(disk, version, checksum=checksum)
+        report("import", "taking the checksum", image=version)
+        found = await checksum_of(disk)
+        if checksum not in (None, found):
+            raise mismatch(source, checksum, found)
+        return await keep_file(disk, version, sha256=found)
 
 
-async def keep_disk(disk: Path, k8s_version: str, *, checksum: str | None = None) -> LocalImage:
-    """Make an image of a disk in an incoming folder, and keep it.
+async def keep_file(file: Path, k8s_version: str, *, sha256: str) -> LocalImage:
+    """Make an image of a file in an incoming folder, and keep it.
 
     Args:
-        disk: The disk; it is moved.
+        file: The file, in a folder of `incoming`; it is moved.
         k8s_version: The Kubernetes version that it has.
-        checksum: Its checksum when that was verified already or must be; None to take it.
+        sha256: Its checksum, taken over the very bytes of it.
 
     Returns:
         The image.
+
+    Raises:
+        ImageFormatError: When it is damaged or of an unknown kind.
+        UnsafeImageError: When it names files outside of itself.
     """
-    await check_disk(disk)
-    report("import", "taking the checksum", image=k8s_version)
-    if checksum is None:
-        checksum = await checksum_of(disk)
-    else:
-        await verify(disk, checksum)
-    folder = disk.parent / "image"
+    await check_disk(file)
+    folder = file.with_name("image")
     await anyio.Path(folder).mkdir(mode=0o755)
-    await anyio.Path(disk).rename(folder / _DISK)
+    await anyio.Path(file).rename(folder / _DISK)
     manifest = ImageManifest(
         k8s_version=k8s_version,
         architecture=ARCHITECTURE,
         os="unknown",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        disk=await anyio.to_thread.run_sync(describe_file, folder / _DISK, checksum),
+        disk=await anyio.to_thread.run_sync(describe_file, folder / _DISK, sha256),
         credentials=True,
-        source_sha256=checksum,
+        source_sha256=sha256,
     )
     await anyio.Path(folder / MANIFEST_NAME).write_bytes(encode_manifest(manifest))
     return await keep(folder)
