@@ -7,16 +7,18 @@ Names are compared without regard to case.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 
 from kutti_sdk.core.driver import VMDriver
-from kutti_sdk.core.errors import DriverNotFoundError
+from kutti_sdk.core.errors import DriverNotFoundError, DriverUnavailableError
 from kutti_sdk.core.names import validate_name
 
 ENTRY_POINT_GROUP = "kutti_sdk.drivers"
 
+_log = logging.getLogger(__name__)
 _lock = RLock()
 _registered: dict[str, VMDriver] = {}
 
@@ -46,6 +48,7 @@ def get_driver(name: str) -> VMDriver:
 
     Raises:
         DriverNotFoundError: When none is known by that name; names those that are.
+        DriverUnavailableError: When the package that announces it is broken.
     """
     key = name.lower()
     with _lock:
@@ -59,7 +62,7 @@ def get_driver(name: str) -> VMDriver:
                     "or call register_driver.",
                     driver=name,
                 )
-            _registered[key] = announced[key].load()()
+            _registered[key] = _make(announced[key])
         return _registered[key]
 
 
@@ -76,13 +79,32 @@ def list_drivers() -> tuple[str, ...]:
 def for_each_driver(callback: Callable[[VMDriver], object]) -> None:
     """Call a function with every driver, ordered by name.
 
+    One whose package is broken is logged and left out.
+
     Args:
         callback: Called with each driver; when it returns False, the rest is left out.
     """
     for name in list_drivers():
-        if callback(get_driver(name)) is False:
+        try:
+            driver = get_driver(name)
+        except DriverUnavailableError as error:
+            _log.warning("%s", error)
+            continue
+        if callback(driver) is False:
             return
 
 
 def _announced() -> dict[str, EntryPoint]:
     return {point.name.lower(): point for point in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _make(point: EntryPoint) -> VMDriver:
+    try:
+        driver: VMDriver = point.load()()
+    except Exception as error:  # whatever a package of somebody else raises
+        raise DriverUnavailableError(
+            f"driver {point.name!r} cannot be loaded from {point.value}: {error!r}",
+            hint="Update or remove the package that brings it.",
+            driver=point.name,
+        ) from error
+    return driver

@@ -6,7 +6,7 @@ import pytest
 
 from kutti_sdk.core import registry
 from kutti_sdk.core.driver import VMDriver
-from kutti_sdk.core.errors import DriverNotFoundError, InvalidNameError
+from kutti_sdk.core.errors import DriverNotFoundError, DriverUnavailableError, InvalidNameError
 from kutti_sdk.core.registry import for_each_driver, get_driver, list_drivers, register_driver
 from kutti_sdk.drivers.simulated import SimulatedDriver
 
@@ -96,3 +96,30 @@ def test_false_stops_and_other_false_values_do_not() -> None:
 def test_the_drivers_of_this_package_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert {"qemu", "simulated"} <= set(list_drivers())
+
+
+@pytest.fixture
+def broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two drivers are announced, and the package of the first one is broken."""
+    points = [
+        EntryPoint("broken", "kutti_sdk.no_such_module:Driver", registry.ENTRY_POINT_GROUP),
+        EntryPoint(
+            "sound", "kutti_sdk.drivers.simulated:SimulatedDriver", registry.ENTRY_POINT_GROUP
+        ),
+    ]
+    monkeypatch.setattr(registry, "entry_points", lambda **_: points)
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_driver_of_a_broken_package_says_which_package_that_is() -> None:
+    with pytest.raises(DriverUnavailableError, match=r"kutti_sdk\.no_such_module:Driver") as told:
+        get_driver("broken")
+    assert told.value.driver == "broken"
+    assert told.value.hint
+
+
+@pytest.mark.usefixtures("broken")
+def test_a_broken_package_does_not_hide_the_other_drivers() -> None:
+    seen: list[VMDriver] = []
+    for_each_driver(seen.append)
+    assert seen == [get_driver("sound")]
