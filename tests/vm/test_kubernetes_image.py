@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from kubernetes_bundle import BUNDLE, LAYERED, LEFT_OF_LAYERED
+from kubernetes_bundle import BUNDLE, CONTAINER_IMAGES, LAYERED, LEFT_OF_LAYERED, PACKAGES
 
 import kutti_sdk as kutti
+from kutti_sdk.core.errors import ImageBuildError
+from kutti_sdk.images.builder import NodeImageRecipe, build_node_image
 from kutti_sdk.images.store import LocalImage
 
 pytestmark = [
@@ -37,6 +41,21 @@ async def test_the_manifest_tells_what_was_put_in(kubernetes_image: LocalImage) 
     }
     assert {"pause-3.2.tar.xz", "layered.tar"} <= set(manifest.container_archives)
     assert manifest.container_images["k8s.gcr.io/pause:3.2"].startswith("sha256:")
+
+
+async def test_missing_container_images_are_told_before_anything_is_installed(
+    tmp_path: Path,
+) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "pause.tar.xz").symlink_to(CONTAINER_IMAGES / "pause-3.2.tar.xz")
+    recipe = NodeImageRecipe(
+        k8s_version="1.20", kubernetes_packages=PACKAGES, container_images=images
+    )
+    with pytest.raises(ImageBuildError, match=r"lack k8s\.gcr\.io/kube-apiserver:v1\.20\.2"):
+        await build_node_image(recipe, tmp_path / "image", log=tmp_path / "log")
+    assert "mmdebstrap" not in (tmp_path / "log").read_text()
+    assert not (tmp_path / "image").exists()
 
 
 # What is tested is inside the host: the same under asyncio and trio.

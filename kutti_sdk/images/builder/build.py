@@ -52,13 +52,14 @@ from kutti_sdk.images.manifest import (
 )
 
 COMMAND_LINE = (
-    "root=/dev/vda rootflags=noatime,noinit_itable rw console=ttyS0 "
+    "root=/dev/vda rootflags=noatime,noinit_itable,discard rw console=ttyS0 "
     "loglevel=4 systemd.show_status=error net.ifnames=0 apparmor=0 selinux=0 audit=0"
 )
 """The kernel command line of node images.
 
 The disk holds one file system and no partitions; tables of inodes are not zeroed
-in the background after it has grown, which would fill every overlay.
+in the background after it has grown, which would fill every overlay. What is
+deleted is discarded at once, so that overlays shrink again.
 """
 
 _DISK, _KERNEL, _INITRD = "disk.qcow2", "vmlinux", "initrd.img"

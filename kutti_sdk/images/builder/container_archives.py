@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +68,14 @@ class _Index(msgspec.Struct):
     manifests: list[_Descriptor] = []
 
 
-async def container_archives(folder: Path) -> tuple[ContainerArchive, ...]:
+async def container_archives(
+    folder: Path, *, on_progress: Callable[[str], None]
+) -> tuple[ContainerArchive, ...]:
     """Read every archive of a folder to its end.
 
     Args:
         folder: The folder; files with other names than archives have are left alone.
+        on_progress: Called with a message before each archive.
 
     Returns:
         The archives, sorted by name.
@@ -83,6 +86,7 @@ async def container_archives(folder: Path) -> tuple[ContainerArchive, ...]:
     """
     archives = []
     for path in await anyio.to_thread.run_sync(_archive_files, folder):
+        on_progress(f"Reading {path.name}")
         unpack = await anyio.to_thread.run_sync(_unpacking, path)
         # A thread that is left behind only reads, and ends with the archive.
         images = await anyio.to_thread.run_sync(image_names, path, unpack, abandon_on_cancel=True)

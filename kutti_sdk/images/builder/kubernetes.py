@@ -104,8 +104,10 @@ async def choose_contents(recipe: NodeImageRecipe) -> KubernetesContents:
         if recipe.has_kubernetes:
             _tell(recipe, "No container images were given: nodes will have to download them")
         return KubernetesContents(packages, ())
-    _tell(recipe, f"Reading the container images in {recipe.container_images}")
-    return KubernetesContents(packages, await container_archives(recipe.container_images))
+    archives = await container_archives(
+        recipe.container_images, on_progress=lambda message: _tell(recipe, message)
+    )
+    return KubernetesContents(packages, archives)
 
 
 async def prepare(contents: KubernetesContents, namespace: UserNamespace, folder: Path) -> None:

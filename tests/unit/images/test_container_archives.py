@@ -12,10 +12,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kutti_sdk.core.errors import ImageBuildError
-from kutti_sdk.images.builder.container_archives import container_archives, full_name, image_names
+from kutti_sdk.images.builder.container_archives import (
+    ContainerArchive,
+    container_archives,
+    full_name,
+    image_names,
+)
 
 PAUSE = "registry.k8s.io/pause:3.10"
 LAYERS = [layer({"bin/": b"", "bin/pause": b"\x7fELF" * 50_000})]
+
+
+async def read(folder: Path) -> tuple[ContainerArchive, ...]:
+    return await container_archives(folder, on_progress=lambda message: None)
 
 
 def zstd(content: bytes) -> bytes:
@@ -28,7 +37,7 @@ def zstd(content: bytes) -> bytes:
 async def test_images_are_found_in_both_formats(tmp_path: Path) -> None:
     (tmp_path / "docker.tar").write_bytes(docker_archive(PAUSE, "busybox:1.35", layers=LAYERS))
     (tmp_path / "oci.tar").write_bytes(oci_archive("quay.io/etcd:3.6", layers=LAYERS))
-    docker, oci = await container_archives(tmp_path)
+    docker, oci = await read(tmp_path)
     assert docker.images == (PAUSE, "docker.io/library/busybox:1.35")
     assert oci.images == ("quay.io/etcd:3.6",)
 
@@ -37,7 +46,7 @@ async def test_images_are_found_in_both_formats(tmp_path: Path) -> None:
 async def test_the_name_may_be_where_other_programs_than_containerd_put_it(tmp_path: Path) -> None:
     archive = oci_archive(PAUSE, key="org.opencontainers.image.ref.name")
     (tmp_path / "a.tar").write_bytes(archive)
-    (found,) = await container_archives(tmp_path)
+    (found,) = await read(tmp_path)
     assert found.images == (PAUSE,)
 
 
@@ -50,18 +59,18 @@ async def test_an_archive_may_be_packed(tmp_path: Path, suffix: str, pack: objec
     packed = pack(docker_archive(PAUSE, layers=LAYERS))  # type: ignore[operator]
     path = tmp_path / f"pause.{suffix}"
     path.write_bytes(packed)
-    (found,) = await container_archives(tmp_path)
+    (found,) = await read(tmp_path)
     assert found.images == (PAUSE,)
     # Cut off, it is refused, however it was packed.
     path.write_bytes(packed[: len(packed) // 2])
     with pytest.raises(ImageBuildError, match=f"pause.{suffix}"):
-        await container_archives(tmp_path)
+        await read(tmp_path)
 
 
 @pytest.mark.anyio
 async def test_how_it_is_packed_is_seen_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "misnamed.tar").write_bytes(lzma.compress(docker_archive(PAUSE)))
-    (found,) = await container_archives(tmp_path)
+    (found,) = await read(tmp_path)
     assert found.unpack == ("xz", "-dc")
 
 
@@ -72,7 +81,7 @@ async def test_a_missing_program_is_told_with_its_package(
     (tmp_path / "a.tar.xz").write_bytes(lzma.compress(docker_archive(PAUSE)))
     monkeypatch.setattr("shutil.which", lambda program, path: None)
     with pytest.raises(ImageBuildError) as refused:
-        await container_archives(tmp_path)
+        await read(tmp_path)
     assert refused.value.hint == "sudo apt-get install xz-utils"
 
 
@@ -105,7 +114,7 @@ async def test_an_image_in_two_archives_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(docker_archive("busybox:1.35"))
     (tmp_path / "b.tar").write_bytes(docker_archive("docker.io/library/busybox:1.35"))
     with pytest.raises(ImageBuildError, match=r"a\.tar and in b\.tar"):
-        await container_archives(tmp_path)
+        await read(tmp_path)
 
 
 @pytest.mark.anyio
@@ -113,7 +122,7 @@ async def test_a_folder_without_archives_is_refused(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("images are elsewhere")
     for folder in (tmp_path, tmp_path / "missing"):
         with pytest.raises(ImageBuildError, match=str(folder)):
-            await container_archives(folder)
+            await read(folder)
 
 
 @given(st.binary(max_size=4096))
@@ -139,3 +148,13 @@ def test_any_bytes_are_read_or_refused(
 )
 def test_names_are_completed_as_containerd_does_it(written: str, known_as: str) -> None:
     assert full_name(written) == known_as
+
+
+@pytest.mark.anyio
+async def test_each_archive_is_told_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.tar").write_bytes(docker_archive(PAUSE))
+    (tmp_path / "b.tar").write_bytes(b"broken")
+    told: list[str] = []
+    with pytest.raises(ImageBuildError):
+        await container_archives(tmp_path, on_progress=told.append)
+    assert told == ["Reading a.tar", "Reading b.tar"]
