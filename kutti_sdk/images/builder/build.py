@@ -66,6 +66,7 @@ _DISK, _KERNEL, _INITRD = "disk.qcow2", "vmlinux", "initrd.img"
 _NEEDED_SPACE = 4 * GiB  # an archive, the unpacked tree, the raw and the packed disk
 _REMOVE_TIMEOUT = 60.0  # seconds
 _BOOTSTRAP_SHARE = 0.7  # of the time a build takes
+_IMAGES_FROM, _IMAGES_TO = 0.75, 0.85
 _EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"  # reproducible-builds.org/specs/source-date-epoch
 
 
@@ -168,9 +169,11 @@ async def _build(
             namespace,
             scratch,
             timestamp=timestamp,
-            on_progress=lambda message, done: tell(message, 0.75 + done * 0.1),
+            on_progress=lambda message, done: tell(
+                message, _IMAGES_FROM + done * (_IMAGES_TO - _IMAGES_FROM)
+            ),
         )
-        tell("Making the disk", 0.85)
+        tell("Making the disk", _IMAGES_TO)
         await make_disk(
             namespace,
             scratch,

@@ -2,7 +2,7 @@
 
 Debian's packages install what every machine may need. A node image leaves out
 what only one machine may have (host keys, machine id, logs), what boots
-elsewhere, and what would slow the boot; it adds the files below `node_root`.
+elsewhere, and what would slow the boot; it adds those of `node_files`.
 """
 
 from __future__ import annotations
