@@ -68,6 +68,17 @@ async def test_an_archive_may_be_packed(tmp_path: Path, suffix: str, pack: objec
 
 
 @pytest.mark.anyio
+async def test_an_archive_whose_packing_is_damaged_is_refused_though_it_can_be_read(
+    tmp_path: Path,
+) -> None:
+    packed = bytearray(gzip.compress(docker_archive(PAUSE, layers=LAYERS)))
+    packed[-8] ^= 1  # the checksum at its end: RFC 1952, section 2.3.1
+    (tmp_path / "pause.tar.gz").write_bytes(packed)
+    with pytest.raises(ImageBuildError, match="crc error"):
+        await read(tmp_path)
+
+
+@pytest.mark.anyio
 async def test_how_it_is_packed_is_seen_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "misnamed.tar").write_bytes(lzma.compress(docker_archive(PAUSE)))
     (found,) = await read(tmp_path)

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Event, Thread
 
+import anyio
 import pytest
 from loopback_server import LoopbackServer
 from package_samples import NAMES
@@ -95,6 +98,36 @@ async def test_a_silent_repository_is_given_up_and_the_way_without_it_named(
         await packages_in_repository(f"http://127.0.0.1:{deaf_port}", V1_34, key=key, deadline=0.2)
     assert "--packages DIR" in (refused.value.hint or "")
     assert "--container-images DIR" in (refused.value.hint or "")
+
+
+@pytest.fixture
+def dripping_port() -> Iterator[int]:
+    """A port where an answer begins and never ends, a byte at a time."""
+    ended = Event()
+
+    def drip(listener: socket.socket) -> None:
+        with suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+                while not ended.wait(0.01):
+                    connection.sendall(b".")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=drip, args=(listener,))
+        thread.start()
+        yield listener.getsockname()[1]
+        ended.set()
+        thread.join()
+
+
+async def test_an_answer_that_never_ends_is_given_up(
+    dripping_port: int, key: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    url = f"http://127.0.0.1:{dripping_port}"
+    with anyio.fail_after(30), pytest.raises(ImageBuildError, match="did not answer within"):
+        await packages_in_repository(url, V1_34, key=key, deadline=0.5)
 
 
 async def test_an_unreachable_repository_is_told_and_the_way_without_it_named(
