@@ -169,13 +169,25 @@ async def pinned(image: LocalImage) -> AsyncIterator[None]:
         ImageNotDownloadedError: When it was removed since it was found.
     """
     async with locked(_lock()):
-        if not await anyio.Path(image.disk).exists():
-            raise ImageNotDownloadedError(
-                f"image {image.k8s_version!r} was removed from this machine just now",
-                hint="Fetch, build or import it again.",
-                image=image.k8s_version,
-            )
+        await make_sure_here(image)
         yield
+
+
+async def make_sure_here(image: LocalImage) -> None:
+    """Refuse to go on with an image that somebody removed since it was found.
+
+    Args:
+        image: The image.
+
+    Raises:
+        ImageNotDownloadedError: When it is gone.
+    """
+    if not await anyio.Path(image.disk).exists():
+        raise ImageNotDownloadedError(
+            f"image {image.k8s_version!r} was removed from this machine just now",
+            hint="Fetch, build or import it again.",
+            image=image.k8s_version,
+        )
 
 
 async def remove_local(image: LocalImage | DamagedImage, users: Users) -> None:

@@ -28,6 +28,8 @@ from kutti_sdk.images.serving.offers import Offers
 
 _REQUEST_TIMEOUT = 20.0  # seconds for a request to come as a whole, or not at all
 _STALL_TIMEOUT = 30.0  # seconds without a client taking a single byte
+_PARTING_TIMEOUT = 2.0  # seconds for a client to close its end after the last answer
+_LARGEST_REST = 1 * MiB  # bytes of a request's content that are read and thrown away
 _LARGEST_HEAD = 16 * 1024  # bytes of a request's head
 _AT_ONCE = 4 * MiB  # bytes handed to the kernel; it takes what its buffers hold
 
@@ -51,6 +53,7 @@ async def serve_connection(sock: socket.socket, offers: Offers) -> None:
         except h11.RemoteProtocolError as error:
             status = HTTPStatus(error.error_status_hint)
             await _send_head(sock, http, refusal(status, Connection="close"))
+            await _part(sock)
             return
         if request is None:
             return
@@ -60,8 +63,28 @@ async def serve_connection(sock: socket.socket, offers: Offers) -> None:
             await _send_content(sock, http, given)
         http.send(h11.EndOfMessage())
         if http.our_state is not h11.DONE or http.their_state is not h11.DONE:
-            return  # the request has a content, which nobody wants, or is the last one
+            await _part(sock)  # the request has a content, which nobody wants, or is the last
+            return
         http.start_next_cycle()
+
+
+async def _part(sock: socket.socket) -> None:
+    """Let the client read the answer: closing with bytes unread would take it away again.
+
+    Source: RFC 9112, section 9.6.
+    """
+    sock.shutdown(socket.SHUT_WR)
+    left = _LARGEST_REST
+    with anyio.move_on_after(_PARTING_TIMEOUT):
+        while left > 0:
+            await anyio.wait_readable(sock)
+            try:
+                received = len(sock.recv(_LARGEST_HEAD))
+            except BlockingIOError:  # woken for nothing
+                continue
+            if not received:
+                return
+            left -= received
 
 
 async def _next_request(sock: socket.socket, http: h11.Connection) -> h11.Request | None:
