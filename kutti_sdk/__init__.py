@@ -89,6 +89,8 @@ if TYPE_CHECKING:
         VMHost,
     )
     from kutti_sdk.core.image import (
+        ImageCopy,
+        ImageDetails,
         VMImage,
     )
     from kutti_sdk.core.network import (
@@ -111,6 +113,7 @@ if TYPE_CHECKING:
         SSHCredentials,
     )
     from kutti_sdk.core.status import (
+        CopyStatus,
         DriverStatus,
         HostStatus,
         ImageStatus,
@@ -148,6 +151,7 @@ __all__ = [
     "CommandResult",
     "CommandTimeoutError",
     "ConflictError",
+    "CopyStatus",
     "CorruptStateError",
     "DownloadError",
     "DriverError",
@@ -166,7 +170,9 @@ __all__ = [
     "HostStatus",
     "HypervisorError",
     "ImageBuildError",
+    "ImageCopy",
     "ImageDeprecatedError",
+    "ImageDetails",
     "ImageError",
     "ImageFormatError",
     "ImageInUseError",
@@ -262,7 +268,11 @@ _HOMES = {
         "HostSize",
         "VMHost",
     ),
-    "core.image": ("VMImage",),
+    "core.image": (
+        "ImageCopy",
+        "ImageDetails",
+        "VMImage",
+    ),
     "core.network": ("VMNetwork",),
     "core.ports": ("PortForward",),
     "core.registry": (
@@ -279,6 +289,7 @@ _HOMES = {
         "SSHCredentials",
     ),
     "core.status": (
+        "CopyStatus",
         "DriverStatus",
         "HostStatus",
         "ImageStatus",

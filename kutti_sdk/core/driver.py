@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kutti_sdk.core.errors import PortInUseError
 from kutti_sdk.core.host import HostSize, VMHost
-from kutti_sdk.core.image import VMImage
+from kutti_sdk.core.image import ImageCopy, VMImage
 from kutti_sdk.core.network import DEFAULT_CIDR, VMNetwork
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.status import DriverStatus, HostStatus
@@ -260,6 +260,31 @@ class VMDriver(ABC):
             InvalidVersionError: When the version is not valid.
             ImageNotFoundError: When there is none; names those there are.
         """
+
+    async def list_image_copies(self) -> list[ImageCopy]:
+        """List everything of images that takes room on this machine.
+
+        More than `list_images` shows: older images of a version, damaged ones, and what
+        interrupted work left. Drivers that keep images on this machine override it.
+
+        Returns:
+            The copies; none where the driver cannot tell.
+        """
+        return []
+
+    async def prune_images(self, copies: Sequence[ImageCopy] | None = None) -> list[ImageCopy]:
+        """Remove everything of images that no host uses.
+
+        An image that only a cluster spec names, and no host yet, counts as unused.
+
+        Args:
+            copies: Only these, of those that `list_image_copies` told; None for all.
+
+        Returns:
+            What was removed. What a host has begun to use meanwhile is left out.
+        """
+        del copies  # nothing is known that could be removed
+        return []
 
     @abstractmethod
     def watch(self) -> AsyncIterator[HostChange]:

@@ -3,9 +3,53 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from os import PathLike
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike, fspath
 
-from kutti_sdk.core.status import ImageStatus
+from kutti_sdk.core.errors import ImageError
+from kutti_sdk.core.status import CopyStatus, ImageStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageDetails:
+    """What can be told about an image beyond its version and status.
+
+    Attributes:
+        size: Bytes that it takes on this machine; None when it is not here, or when the
+            driver cannot tell.
+        used_by: Names of the hosts that use it.
+        kept: When it was fetched, built or imported last, in UTC; None when unknown.
+        partial: Bytes of a download that was interrupted and can go on.
+    """
+
+    size: int | None = None
+    used_by: tuple[str, ...] = ()
+    kept: datetime | None = None
+    partial: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCopy:
+    """Something of images that takes room on this machine.
+
+    Attributes:
+        status: Whether it is a whole image, or what else.
+        size: Bytes that it takes.
+        k8s_version: Kubernetes version of the image; None when that cannot be told.
+        checksum: What the image is known by; empty when that cannot be told.
+        used_by: Names of the hosts that use it.
+        kept: When it was fetched, built or imported last, in UTC; None when unknown.
+        problem: What is wrong with it, where something is.
+    """
+
+    status: CopyStatus
+    size: int
+    k8s_version: str | None = None
+    checksum: str = ""
+    used_by: tuple[str, ...] = ()
+    kept: datetime | None = None
+    problem: str = ""
 
 
 class VMImage(ABC):
@@ -49,13 +93,44 @@ class VMImage(ABC):
         """Take the image from a local file or folder instead of downloading it.
 
         Args:
-            path: A disk image or an image folder.
+            path: A disk image, a bundle or an image folder.
 
         Raises:
             ImageFormatError: When it is damaged or of an unknown kind.
             UnsafeImageError: When it names files outside of itself.
             ChecksumMismatchError: When it is not the file that the image list names.
         """
+
+    async def export(self, path: str | PathLike[str], *, replace: bool = False) -> None:
+        """Write the image to one file, which `from_file` takes on another machine.
+
+        Drivers that have such files override it.
+
+        Args:
+            path: The file to write. It is there as a whole or not at all.
+            replace: Whether a file that is there may be replaced.
+
+        Raises:
+            ImageError: When images of this driver cannot be exported.
+            ImageNotDownloadedError: When it is not on this machine.
+            ConflictError: When there is a file, and it may not be replaced.
+            NotEnoughDiskError: When it does not fit.
+        """
+        del replace  # nothing is written
+        raise ImageError(
+            f"image {self.k8s_version!r} cannot be exported to {fspath(path)}: "
+            "its driver has no such files",
+            hint="Use `from_file` with the file that the image came from.",
+            image=self.k8s_version,
+        )
+
+    async def details(self) -> ImageDetails:
+        """Tell more about the image; drivers that know nothing more leave it as it is.
+
+        Returns:
+            The details, read anew at every call.
+        """
+        return ImageDetails()
 
     @abstractmethod
     async def purge_local(self) -> None:

@@ -27,3 +27,12 @@ class ImageStatus(StrEnum):
     DOWNLOADED = "Downloaded"
     NOT_DOWNLOADED = "Notdownloaded"
     UNKNOWN = "Unknown"
+
+
+class CopyStatus(StrEnum):
+    """What it is that takes room on this machine for images."""
+
+    COMPLETE = "Complete"
+    DAMAGED = "Damaged"
+    INTERRUPTED = "Interrupted"
+    PARTIAL = "Partial download"

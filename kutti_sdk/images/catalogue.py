@@ -3,7 +3,8 @@
 An image list is a JSON object. Its keys are Kubernetes versions, its values
 objects with ``ImageK8sVersion``, ``ImageChecksum`` (SHA-256), ``ImageSourceURL``,
 ``ImageStatus`` and ``ImageDeprecated``; other keys are ignored. Source: the
-published lists of the kutti project's drivers.
+published lists of the kutti project's drivers. ``ImageContentChecksum`` is ours:
+the checksum that the image is known by, where its file is a bundle.
 """
 
 from __future__ import annotations
@@ -38,12 +39,19 @@ class CatalogueEntry:
         checksum: SHA-256 of the file at the URL.
         source_url: Where its file is.
         deprecated: Whether it is not for new hosts any more.
+        image_checksum: What the image is known by in the store; another than that of the
+            file where the file is a bundle. The same as `checksum` unless told.
     """
 
     k8s_version: str
     checksum: str
     source_url: str
     deprecated: bool = False
+    image_checksum: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.image_checksum:
+            object.__setattr__(self, "image_checksum", self.checksum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +150,10 @@ def _parse_entry(key: str, value: Any) -> CatalogueEntry:
     parts = urlsplit(url)
     if parts.scheme not in _SCHEMES or not parts.hostname or parts.port == 0:
         raise ValueError("has no http or https URL")
-    return CatalogueEntry(version, checksum, url, value.get("ImageDeprecated") is True)
+    content = str(value.get("ImageContentChecksum", checksum)).lower()
+    if not _SHA256.fullmatch(content):
+        raise ValueError("has a checksum of its content that is no SHA-256")
+    return CatalogueEntry(version, checksum, url, value.get("ImageDeprecated") is True, content)
 
 
 async def _download(url: str) -> bytes:

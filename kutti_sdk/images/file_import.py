@@ -12,6 +12,8 @@ from kutti_sdk.core.errors import ImageFormatError
 from kutti_sdk.core.events import report
 from kutti_sdk.core.versions import K8sVersion
 from kutti_sdk.images.builder.recipe import ARCHITECTURE
+from kutti_sdk.images.bundle.contents import is_bundle
+from kutti_sdk.images.bundle.unpacking import import_bundle, keep_bundle
 from kutti_sdk.images.checksums import checksum_of, mismatch
 from kutti_sdk.images.folder_import import import_folder
 from kutti_sdk.images.incoming import incoming
@@ -34,7 +36,7 @@ async def import_image(
     """Take an image from a file or folder into the store.
 
     Args:
-        source: A qcow2 disk that boots by firmware, or an image folder.
+        source: A qcow2 disk that boots by firmware, a bundle, or an image folder.
         k8s_version: The Kubernetes version that it has, or ``none``.
         checksum: The checksum that it must have; None to take it as it is.
 
@@ -51,6 +53,8 @@ async def import_image(
         return await import_folder(source, version, checksum=checksum)
     if not await anyio.Path(source).is_file():
         raise ImageFormatError(f"there is no file or folder {source}", image=version)
+    if await anyio.to_thread.run_sync(is_bundle, source):
+        return await import_bundle(source, version, checksum=checksum)
     await anyio.to_thread.run_sync(read_header, source)
     async with incoming() as place:
         disk = place / _DISK
@@ -77,6 +81,8 @@ async def keep_file(file: Path, k8s_version: str, *, sha256: str) -> LocalImage:
         ImageFormatError: When it is damaged or of an unknown kind.
         UnsafeImageError: When it names files outside of itself.
     """
+    if await anyio.to_thread.run_sync(is_bundle, file):
+        return await keep_bundle(file, k8s_version)
     await check_disk(file)
     folder = file.with_name("image")
     await anyio.Path(folder).mkdir(mode=0o755)

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from os import PathLike
 from pathlib import Path
 
-from kutti_sdk.core.errors import ImageInUseError, ImageNotFoundError, KuttiError
-from kutti_sdk.core.image import VMImage
+from kutti_sdk.core.errors import (
+    ImageNotDownloadedError,
+    ImageNotFoundError,
+    KuttiError,
+)
+from kutti_sdk.core.image import ImageDetails, VMImage
 from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import K8sVersion, select_version
+from kutti_sdk.images.bundle.export import export_bundle
 from kutti_sdk.images.catalogue import Catalogue, CatalogueEntry
 from kutti_sdk.images.download import download
 from kutti_sdk.images.file_import import import_image, keep_file
 from kutti_sdk.images.incoming import incoming
-from kutti_sdk.images.store import LocalImage, local_images, remove_local
+from kutti_sdk.images.store import (
+    LocalImage,
+    Users,
+    kept_at,
+    local_images,
+    remove_local,
+)
+from kutti_sdk.images.upkeep import disk_usage
 from kutti_sdk.runtime.tasks import interruptible
-
-Users = Callable[[str], Awaitable[list[str]]]
-"""Tells the names of the hosts that use the image with a checksum."""
 
 
 class StoredImage(VMImage):
@@ -53,6 +61,11 @@ class StoredImage(VMImage):
     def deprecated(self) -> bool:
         """Whether the image list says that it is not for new hosts any more."""
         return self._entry is not None and self._entry.deprecated
+
+    @property
+    def entry(self) -> CatalogueEntry | None:
+        """What the image list says of it; None when it is not listed."""
+        return self._entry
 
     def __repr__(self) -> str:
         return f"<StoredImage {self.k8s_version} {self.checksum[:12]}>"
@@ -89,7 +102,7 @@ class StoredImage(VMImage):
     @interruptible
     async def from_file(self, path: str | PathLike[str]) -> None:
         """Take it from a local file or folder."""
-        expected = self._entry.checksum if self._entry is not None else None
+        expected = self._entry.image_checksum if self._entry is not None else None
         try:
             taken = await import_image(Path(path), self.k8s_version, checksum=expected)
         except KuttiError as error:
@@ -97,18 +110,33 @@ class StoredImage(VMImage):
             raise
         self._checksum = taken.checksum
 
-    async def purge_local(self) -> None:
-        """Remove it from this machine."""
-        users = await self._users(self.checksum)
-        if users:
-            raise ImageInUseError(
-                f"image {self.k8s_version!r} is used by {', '.join(users)}",
-                hint="Delete these hosts first.",
+    @interruptible
+    async def export(self, path: str | PathLike[str], *, replace: bool = False) -> None:
+        """Write it to a bundle."""
+        found = await self.local()
+        if found is None:
+            raise ImageNotDownloadedError(
+                f"image {self.k8s_version!r} is not on this machine",
+                hint="Call fetch() on it first.",
                 image=self.k8s_version,
             )
+        await export_bundle(found, self.entry, Path(path), replace=replace)
+
+    async def details(self) -> ImageDetails:
+        """Tell its size, its users, and when it was kept."""
+        users = tuple(await self._users(self.checksum))
+        found = await self.local()
+        if found is None:
+            return ImageDetails(used_by=users)
+        return ImageDetails(
+            size=await disk_usage(found.folder), used_by=users, kept=await kept_at(found)
+        )
+
+    async def purge_local(self) -> None:
+        """Remove it from this machine; older images of its version stay."""
         found = await self.local()
         if found is not None:
-            await remove_local(found)
+            await remove_local(found, self._users)
 
 
 async def stored_images(catalogue: Catalogue, users: Users) -> list[StoredImage]:
@@ -129,8 +157,8 @@ async def stored_images(catalogue: Catalogue, users: Users) -> list[StoredImage]
     images = []
     for version in sorted(versions, key=K8sVersion.parse, reverse=True):
         entry = catalogue.entries.get(version)
-        found = _last_kept(local, version, entry.checksum if entry else None)
-        checksum = entry.checksum if entry else found.checksum if found else ""
+        found = _last_kept(local, version, entry.image_checksum if entry else None)
+        checksum = entry.image_checksum if entry else found.checksum if found else ""
         images.append(StoredImage(version, checksum, entry, users))
     return images
 

@@ -54,7 +54,17 @@ async def incoming() -> AsyncIterator[Path]:
                 await anyio.to_thread.run_sync(_remove_incoming, place, lock)
 
 
-async def _sweep(root: Path, *, except_for: Path) -> None:
+async def _in_use(lock: Path) -> bool:
+    if not await anyio.Path(lock).exists():
+        return False
+    try:
+        async with locked(lock, timeout=0):
+            return False
+    except LockTimeoutError:
+        return True
+
+
+async def _sweep(root: Path, *, except_for: Path | None) -> None:
     for place in await anyio.to_thread.run_sync(_incoming_places, root):
         lock = place.with_name(place.name + _LOCK)
         if lock == except_for:
@@ -69,6 +79,25 @@ async def _sweep(root: Path, *, except_for: Path) -> None:
 def _incoming_places(root: Path) -> set[Path]:
     # Of some there is the folder alone, of others only the lock.
     return {root / f".{path.name.split('.')[1]}" for path in root.glob(f"{_INCOMING}*")}
+
+
+async def left_over() -> list[Path]:
+    """List what interrupted work left, and nobody works on any more.
+
+    Returns:
+        The folders.
+    """
+    root = images_folder()
+    return [
+        place
+        for place in sorted(await anyio.to_thread.run_sync(_incoming_places, root))
+        if not await _in_use(place.with_name(place.name + _LOCK))
+    ]
+
+
+async def sweep() -> None:
+    """Remove what interrupted work left; `incoming` does it as well."""
+    await _sweep(images_folder(), except_for=None)
 
 
 def discard(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
 from os import PathLike
 from pathlib import Path
 
@@ -12,16 +13,15 @@ import anyio.to_thread
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import DriverUnavailableError
 from kutti_sdk.core.host import HostSize, VMHost
-from kutti_sdk.core.image import VMImage
+from kutti_sdk.core.image import ImageCopy, VMImage
 from kutti_sdk.core.network import DEFAULT_CIDR, VMNetwork
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.status import DriverStatus
-from kutti_sdk.core.versions import NO_KUBERNETES
 from kutti_sdk.drivers.qemu import capacity, images, network, provisioning, records, watch
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.forwards import check_listeners
 from kutti_sdk.drivers.qemu.host import QemuHost
-from kutti_sdk.images import file_import
+from kutti_sdk.images.serving import ImageServer
 from kutti_sdk.runtime.tasks import interruptible
 
 _MACHINES = ("x86_64", "amd64")
@@ -152,22 +152,53 @@ class QemuDriver(VMDriver):
 
     @interruptible
     async def import_image(
-        self, path: str | PathLike[str], k8sversion: str = NO_KUBERNETES
+        self, path: str | PathLike[str], k8sversion: str | None = None
     ) -> VMImage:
-        """Take an image that no list names from a file or folder.
+        """Take an image from a file or folder.
 
         Args:
-            path: A qcow2 disk that boots by firmware, or an image folder.
-            k8sversion: The Kubernetes version that it has.
+            path: A bundle, a qcow2 disk that boots by firmware, or an image folder.
+            k8sversion: The Kubernetes version that it has. Bundles and image folders know
+                it themselves; for everything else None stands for ``none``.
 
         Returns:
             The image.
 
         Raises:
-            ImageError: As `VMImage.from_file` does.
+            ImageError: As `VMImage.from_file` does; also when the image list names another
+                image of that version.
         """
-        await file_import.import_image(Path(path), k8sversion)
-        return await images.find(k8sversion)
+        return await images.take(Path(path), k8sversion)
+
+    @interruptible
+    async def list_image_copies(self) -> list[ImageCopy]:
+        """List everything of images that takes room on this machine."""
+        return await images.copies()
+
+    @interruptible
+    async def prune_images(self, copies: Sequence[ImageCopy] | None = None) -> list[ImageCopy]:
+        """Remove everything of images that no host uses."""
+        return await images.prune(copies)
+
+    def serve_images(self, address: str) -> AbstractAsyncContextManager[ImageServer]:
+        """Share the images on this machine with others on the network, by plain HTTP.
+
+        Use it with ``async with``, and inside of one cell of a notebook: it serves as long
+        as the block lasts. Images that are built, fetched or imported meanwhile are served
+        as well, and clients can only read.
+
+        Args:
+            address: IP address of this machine and port, ``192.168.1.5:8099``; whoever
+                reaches it can have the images. Port 0 takes a free one.
+
+        Returns:
+            A context manager that gives the server, whose `list_url` clients need.
+
+        Raises:
+            InvalidPortError: When it is no address of this machine, or no port.
+            PortInUseError: When another program listens there.
+        """
+        return images.serve(address)
 
     def watch(self) -> AsyncIterator[HostChange]:
         """Follow the state of all hosts."""

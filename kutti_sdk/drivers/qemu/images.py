@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from kutti_sdk.core.errors import (
     ImageDeprecatedError,
     ImageListError,
     ImageNotDownloadedError,
 )
+from kutti_sdk.core.image import ImageCopy
+from kutti_sdk.core.versions import NO_KUBERNETES, K8sVersion
 from kutti_sdk.drivers.qemu import records
 from kutti_sdk.drivers.qemu.records import HostRecord
 from kutti_sdk.images.catalogue import Catalogue, fetch_catalogue, load_catalogue
+from kutti_sdk.images.file_import import import_image
 from kutti_sdk.images.image import StoredImage, find_image, stored_images
+from kutti_sdk.images.known_version import known_version
+from kutti_sdk.images.serving import ImageServer, serve_images
 from kutti_sdk.images.store import LocalImage, find_local
+from kutti_sdk.images.upkeep import list_copies, remove_copies
 from kutti_sdk.runtime.directories import config_dir
 
 LIST_VARIABLE = "KUTTI_QEMU_IMAGE_LIST"
@@ -63,6 +72,60 @@ async def find(k8sversion: str) -> StoredImage:
         ImageNotFoundError: When there is none.
     """
     return await find_image(k8sversion, await _catalogue(), _users)
+
+
+async def take(source: Path, k8sversion: str | None) -> StoredImage:
+    """Take an image from a file or folder.
+
+    Args:
+        source: The file or folder.
+        k8sversion: The version that it has; None for what it says itself, else ``none``.
+
+    Returns:
+        The image.
+
+    Raises:
+        ImageError: As `VMImage.from_file` does; also when the image list names another
+            image of that version, which would be used in its place.
+    """
+    chosen = k8sversion or await known_version(source) or NO_KUBERNETES
+    version = K8sVersion.parse(chosen).text
+    listed = (await _catalogue()).entries.get(version)
+    await import_image(source, version, checksum=listed.image_checksum if listed else None)
+    return await find(version)
+
+
+async def copies() -> list[ImageCopy]:
+    """List everything of images on this machine.
+
+    Returns:
+        The copies.
+    """
+    return await list_copies(_users)
+
+
+async def prune(chosen: Sequence[ImageCopy] | None) -> list[ImageCopy]:
+    """Remove everything of images that no host uses.
+
+    Args:
+        chosen: Only these; None for all.
+
+    Returns:
+        What was removed.
+    """
+    return await remove_copies(await copies() if chosen is None else chosen, _users)
+
+
+def serve(address: str) -> AbstractAsyncContextManager[ImageServer]:
+    """Share the images on this machine.
+
+    Args:
+        address: Where to listen.
+
+    Returns:
+        A context manager that gives the server.
+    """
+    return serve_images(address, list_all)
 
 
 async def image_for_new_host(k8sversion: str) -> LocalImage:
@@ -128,8 +191,11 @@ async def _catalogue() -> Catalogue:
 
 
 async def _users(checksum: str) -> list[str]:
-    return [
+    users = [
         f"{host.name} (cluster {host.clustername})"
         for host in await records.load_hosts()
         if host.image == checksum
     ]
+    # Nobody knows which image a host needs whose record is damaged: it may be this one.
+    unreadable = await records.unreadable_hosts()
+    return users + [f"a host whose record cannot be read, {folder}" for folder in unreadable]

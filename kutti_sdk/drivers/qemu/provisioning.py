@@ -11,6 +11,7 @@ import anyio.to_thread
 from kutti_sdk.core.errors import (
     HostExistsError,
     HostRunningError,
+    HypervisorError,
     InvalidCIDRError,
     InvalidSizeError,
 )
@@ -23,7 +24,7 @@ from kutti_sdk.drivers.qemu.identity import smbios_string
 from kutti_sdk.drivers.qemu.images import image_for_new_host
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import tell_switch
-from kutti_sdk.images.store import LocalImage
+from kutti_sdk.images.store import LocalImage, make_sure_here, pinned
 from kutti_sdk.runtime import processes, state
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.ssh.keys import cluster_key_pair, generate_host_key
@@ -170,10 +171,17 @@ async def _make_folder(record: HostRecord, image: LocalImage, identity: bytes) -
         await anyio.Path(beside.folder).mkdir(mode=0o700, parents=True)
         command = [qemu.disk_tool, "create", "-q", "-f", "qcow2", "-F", "qcow2"]
         command += ["-b", str(image.disk), str(beside.disk), str(record.size.disk)]
-        await processes.run(command, timeout=_DISK_TIMEOUT)
+        try:
+            await processes.run(command, timeout=_DISK_TIMEOUT)
+        except HypervisorError:
+            await make_sure_here(image)  # that it is gone tells more than what qemu-img says
+            raise
         await anyio.to_thread.run_sync(state.write_bytes, beside.identity, identity)
         await state.save(beside.record, record)
-        await anyio.Path(beside.folder).rename(place)
+        # From the rename on the image has a user; whoever removes it looks for users
+        # under the same lock, and may have done so while the disk was made.
+        async with pinned(image):
+            await anyio.Path(beside.folder).rename(place)
         await anyio.to_thread.run_sync(state.sync_folder, place.parent)
     except BaseException:
         with anyio.CancelScope(shield=True):

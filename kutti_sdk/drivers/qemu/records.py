@@ -228,6 +228,15 @@ async def refuse_unreadable_hosts(networkname: str) -> None:
         )
 
 
+async def unreadable_hosts() -> list[Path]:
+    """List the hosts of all networks whose records cannot be read.
+
+    Returns:
+        Their folders.
+    """
+    return await anyio.to_thread.run_sync(_all_unreadable_hosts)
+
+
 async def save_host(record: HostRecord) -> None:
     """Replace a host's record; the caller holds the network's lock.
 
@@ -263,6 +272,12 @@ def _unreadable_hosts(networkname: str) -> list[Path]:
         for folder in _folders(cluster)
         if folder not in readable
     ]
+
+
+def _all_unreadable_hosts() -> list[Path]:
+    # By folder and not by record: that of the network may be damaged as well.
+    networks = [folder.name for folder in _folders(layout.networks_folder())]
+    return [host for network in networks for host in _unreadable_hosts(network)]
 
 
 def _load_networks() -> list[NetworkRecord]:

@@ -33,6 +33,8 @@ Operation: TypeAlias = Literal[
     "console",
     "fetch",
     "from_file",
+    "export",
+    "details",
     "purge_local",
     "wait_until_ready",
     "run_with_results",

@@ -13,13 +13,16 @@ import anyio
 
 from kutti_sdk.core.errors import (
     ChecksumMismatchError,
+    ConflictError,
     ImageFormatError,
     ImageInUseError,
+    ImageNotDownloadedError,
     ImageNotFoundError,
+    InvalidInputError,
     NotEnoughDiskError,
 )
 from kutti_sdk.core.events import report
-from kutti_sdk.core.image import VMImage
+from kutti_sdk.core.image import ImageDetails, VMImage
 from kutti_sdk.core.sizes import MiB, format_size
 from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import NO_KUBERNETES, K8sVersion, select_version
@@ -254,6 +257,44 @@ class SimulatedImage(VMImage):
                 image=self.k8s_version,
             )
         self._world.images.add_bytes(self._published, self._published.size)
+
+    async def export(self, path: str | PathLike[str], *, replace: bool = False) -> None:
+        """Write a file that holds `PublishedImage.content`; see `VMImage.export`."""
+        world = self._world
+        await world.begin("export", image=self.k8s_version)
+        if not world.images.is_here(self.k8s_version):
+            raise ImageNotDownloadedError(
+                f"the image of Kubernetes {self.k8s_version} is not on this machine",
+                hint="Call fetch() on it first.",
+                driver=world.drivername,
+                image=self.k8s_version,
+            )
+        try:
+            async with await anyio.open_file(path, "wb" if replace else "xb") as file:
+                await file.write(self._published.content)
+        except FileExistsError as error:
+            raise ConflictError(
+                f"{fspath(path)} is there already",
+                hint="Name another file, or replace it with replace=True.",
+                image=self.k8s_version,
+            ) from error
+        except OSError as error:
+            raise InvalidInputError(
+                f"{fspath(path)} cannot be written: {error.strerror}",
+                hint="Name a file in a folder that may be written to.",
+                image=self.k8s_version,
+            ) from error
+
+    async def details(self) -> ImageDetails:
+        """Tell its size, its users, and how far its download came."""
+        world, version = self._world, self.k8s_version
+        await world.begin("details", image=version)
+        here = world.images.is_here(version)
+        return ImageDetails(
+            size=self._published.size if here else None,
+            used_by=tuple(key.hostname for key in world.users_of(version)),
+            partial=0 if here else world.images.add_bytes(self._published, 0),
+        )
 
     async def purge_local(self) -> None:
         """Remove the local copy; see `VMImage.purge_local`."""

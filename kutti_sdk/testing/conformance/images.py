@@ -9,7 +9,9 @@ import pytest
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import (
     ChecksumMismatchError,
+    ConflictError,
     ImageDeprecatedError,
+    ImageError,
     ImageFormatError,
     ImageInUseError,
     ImageNotDownloadedError,
@@ -17,6 +19,7 @@ from kutti_sdk.core.errors import (
     InvalidVersionError,
 )
 from kutti_sdk.core.events import ProgressEvent, observe
+from kutti_sdk.core.image import ImageDetails
 from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import K8sVersion
 from kutti_sdk.testing.conformance.hooks import ConformanceHooks, Lab, nothing_touched
@@ -93,6 +96,45 @@ class Images(ConformanceHooks):
                 with pytest.raises((ImageFormatError, ChecksumMismatchError)):
                     await image.from_file(path)
 
+    async def test_details_tell_who_uses_an_image(self, lab: Lab) -> None:
+        """And never less than that it is here."""
+        host = await lab.add_host()
+        details = await (await lab.driver.get_image(self.k8s_version)).details()
+        assert details.size is None or details.size > 0
+        assert details.partial == 0
+        if details != ImageDetails():  # a driver may know nothing more
+            assert any(host.name in user for user in details.used_by)
+
+    async def test_an_exported_image_can_be_taken_from_its_file(
+        self, driver: VMDriver, tmp_path: Path
+    ) -> None:
+        """Where the driver has such files; one that is there is not replaced unasked."""
+        image = await driver.get_image(self.k8s_version)
+        bundle = tmp_path / "image.kutti"
+        try:
+            await image.export(bundle)
+        except ImageError as error:
+            if type(error) is not ImageError:
+                raise
+            assert _files_in(tmp_path) == {}
+            pytest.skip("the driver has no files to export images to")
+        exported = _files_in(tmp_path)
+        assert list(exported) == [bundle.name]
+        with pytest.raises(ConflictError) as refusal:
+            await image.export(bundle)
+        assert refusal.value.hint
+        assert _files_in(tmp_path) == exported
+        await image.from_file(bundle)
+        assert await image.status() is ImageStatus.DOWNLOADED
+
+    async def test_what_takes_room_is_told_before_it_is_pruned(self, lab: Lab) -> None:
+        """And what a host uses stays."""
+        await lab.add_host()
+        used = [copy for copy in await lab.driver.list_image_copies() if copy.used_by]
+        image = await lab.driver.get_image(self.k8s_version)
+        assert await lab.driver.prune_images(used) == []
+        assert await image.status() is ImageStatus.DOWNLOADED
+
     async def test_a_deprecated_image_is_for_no_new_host(self, lab: Lab) -> None:
         """It says so, and still can be looked at."""
         if self.deprecated_image is None:
@@ -139,3 +181,7 @@ class Images(ConformanceHooks):
         async with nothing_touched(driver):
             await driver.fetch_image_list()
         assert await (await driver.get_image(self.k8s_version)).status() is ImageStatus.DOWNLOADED
+
+
+def _files_in(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}

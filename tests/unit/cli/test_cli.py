@@ -78,20 +78,78 @@ def test_an_error_is_a_message_and_a_hint(
     assert "Traceback" not in told
 
 
-def test_an_image_is_imported_listed_and_removed(
-    workspace: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def disk(workspace: Path) -> Path:
     import subprocess
 
     raw, disk = workspace / "raw", workspace / "disk.qcow2"
     raw.write_bytes(boot_disk())
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, disk], check=True)
-    assert main(["image", "import", "1.34.2", str(disk)]) == 0
+    return disk
+
+
+def test_an_image_is_imported_listed_and_removed(
+    disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["image", "import", str(disk), "--version", "1.34.2"]) == 0
     assert main(["image", "list"]) == 0
-    assert "1.34.2" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "1.34.2" in listed
+    assert "just now" in listed
     assert main(["image", "remove", "1.34"]) == 0
+    assert "are free again" in capsys.readouterr().out
     assert main(["image", "remove", "1.34"]) == 1
     assert "there is no image" in capsys.readouterr().err
+
+
+def test_a_bundle_is_exported_and_knows_its_version_when_imported(
+    disk: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = str(workspace / "lab.kutti")
+    assert main(["image", "import", str(disk), "--version", "1.34.2"]) == 0
+    assert main(["image", "export", "1.34", bundle]) == 0
+    assert main(["image", "export", "1.34", bundle]) == 1
+    assert "--force" in capsys.readouterr().err
+    assert main(["image", "export", "1.34", bundle, "--force"]) == 0
+    assert main(["image", "remove", "1.34"]) == 0
+    assert main(["image", "import", bundle, "--version", "1.33"]) == 1
+    assert main(["image", "import", bundle]) == 0
+    assert "Imported image 1.34.2" in capsys.readouterr().out
+
+
+def test_prune_shows_what_would_go_and_removes_nothing_unasked(
+    disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["image", "import", str(disk), "--version", "1.34.2"]) == 0
+    assert main(["image", "prune", "--dry-run"]) == 0
+    assert "1.34.2" in capsys.readouterr().out
+    assert main(["image", "prune"]) == 1  # nobody can be asked here
+    assert "--yes" in capsys.readouterr().err
+    assert main(["image", "verify"]) == 0
+    assert main(["image", "prune", "--yes"]) == 0
+    capsys.readouterr()
+    assert main(["image", "prune"]) == 0
+    assert "nothing to remove" in capsys.readouterr().out
+
+
+def test_verify_finds_a_changed_byte(
+    disk: Path, workspace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["image", "import", str(disk)]) == 0
+    (stored,) = workspace.glob("cache/images/*/disk.qcow2")
+    raw = bytearray(stored.read_bytes())
+    raw[-1] ^= 1
+    stored.write_bytes(raw)
+    assert main(["image", "verify", "none"]) == 1
+    assert "damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["8099", "laptop:8099", "127.0.0.1", "127.0.0.1:x", ":8099"])
+def test_images_are_served_on_no_address_that_was_not_named(
+    workspace: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    assert main(["image", "serve", "--address", address]) == 1
+    assert "192.168.1.5:8099" in capsys.readouterr().err
 
 
 def test_a_workspace_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,10 @@ def store(workspace: Path) -> Path:
     return cache_dir() / "images"
 
 
+async def nobody(checksum: str) -> list[str]:
+    return []
+
+
 async def test_an_empty_store_has_no_images() -> None:
     assert await local_images() == []
 
@@ -51,7 +55,7 @@ async def test_importing_leaves_the_original_as_it_is(folder: Path) -> None:
 async def test_nothing_is_left_beside_the_images(folder: Path, store: Path) -> None:
     image = await import_folder(folder, "none")
     assert [path.name for path in store.iterdir()] == [image.checksum]
-    await remove_local(image)
+    await remove_local(image, nobody)
     assert list(store.iterdir()) == []
 
 
