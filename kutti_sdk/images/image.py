@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable
 from os import PathLike
 from pathlib import Path
 
-from kutti_sdk.core.errors import ImageInUseError, ImageNotFoundError, KuttiError
+from kutti_sdk.core.errors import ImageError, ImageInUseError, ImageNotFoundError, KuttiError
 from kutti_sdk.core.image import VMImage
 from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import K8sVersion, select_version
 from kutti_sdk.images.catalogue import Catalogue, CatalogueEntry
-from kutti_sdk.images.download import download
+from kutti_sdk.images.download import download, forget, taking_turns
 from kutti_sdk.images.file_import import import_image, keep_file
 from kutti_sdk.images.incoming import incoming
 from kutti_sdk.images.store import LocalImage, local_images, remove_local
+from kutti_sdk.runtime.http import DEFAULT_HTTP_SETTINGS, HttpSettings
 from kutti_sdk.runtime.tasks import interruptible
 
 Users = Callable[[str], Awaitable[list[str]]]
@@ -29,15 +30,22 @@ class StoredImage(VMImage):
         checksum: Its checksum.
         entry: What the image list says of it; None when it is not listed.
         users: Who uses it.
+        http: How servers are reached.
     """
 
     def __init__(
-        self, k8s_version: str, checksum: str, entry: CatalogueEntry | None, users: Users
+        self,
+        k8s_version: str,
+        checksum: str,
+        entry: CatalogueEntry | None,
+        users: Users,
+        http: HttpSettings = DEFAULT_HTTP_SETTINGS,
     ) -> None:
         self._k8s_version = k8s_version
         self._checksum = checksum
         self._entry = entry
         self._users = users
+        self._http = http
 
     @property
     def k8s_version(self) -> str:
@@ -72,7 +80,11 @@ class StoredImage(VMImage):
 
     @interruptible
     async def fetch(self) -> None:
-        """Download it, unless it is here."""
+        """Download it, unless it is here.
+
+        What came of an earlier download is gone on with. When somebody else is
+        downloading it, in this process or another, that one's progress is told.
+        """
         if await self.local() is not None:
             return
         if self._entry is None:
@@ -81,10 +93,22 @@ class StoredImage(VMImage):
                 hint="Build it or import it again.",
                 image=self.k8s_version,
             )
-        async with incoming() as place:
-            file = place / "download"
-            await download(self._entry, file)
-            await keep_file(file, self.k8s_version, sha256=self._entry.checksum)
+        entry = self._entry
+        async with taking_turns(entry):
+            if await self.local() is not None:  # another one fetched it meanwhile
+                return
+            async with incoming() as place:
+                file = place / "download"
+                await download(entry, file, self._http)
+                await self._keep(file, entry)
+            await forget(entry.checksum)
+
+    async def _keep(self, file: Path, entry: CatalogueEntry) -> None:
+        try:
+            await keep_file(file, self.k8s_version, sha256=entry.checksum)
+        except ImageError:  # it is what was promised, and of no use
+            await forget(entry.checksum)
+            raise
 
     @interruptible
     async def from_file(self, path: str | PathLike[str]) -> None:
@@ -111,7 +135,9 @@ class StoredImage(VMImage):
             await remove_local(found)
 
 
-async def stored_images(catalogue: Catalogue, users: Users) -> list[StoredImage]:
+async def stored_images(
+    catalogue: Catalogue, users: Users, http: HttpSettings = DEFAULT_HTTP_SETTINGS
+) -> list[StoredImage]:
     """List every image, one for each Kubernetes version.
 
     Where the store has several of one version, the one that the image list names
@@ -120,6 +146,7 @@ async def stored_images(catalogue: Catalogue, users: Users) -> list[StoredImage]
     Args:
         catalogue: The image list.
         users: Who uses an image.
+        http: How servers are reached.
 
     Returns:
         The images, newest Kubernetes version first.
@@ -129,19 +156,25 @@ async def stored_images(catalogue: Catalogue, users: Users) -> list[StoredImage]
     images = []
     for version in sorted(versions, key=K8sVersion.parse, reverse=True):
         entry = catalogue.entries.get(version)
-        found = _last_kept(local, version, entry.checksum if entry else None)
-        checksum = entry.checksum if entry else found.checksum if found else ""
-        images.append(StoredImage(version, checksum, entry, users))
+        found = _last_kept(local, version, entry.image_checksum if entry else None)
+        checksum = entry.image_checksum if entry else found.checksum if found else ""
+        images.append(StoredImage(version, checksum, entry, users, http))
     return images
 
 
-async def find_image(k8sversion: str, catalogue: Catalogue, users: Users) -> StoredImage:
+async def find_image(
+    k8sversion: str,
+    catalogue: Catalogue,
+    users: Users,
+    http: HttpSettings = DEFAULT_HTTP_SETTINGS,
+) -> StoredImage:
     """Find the image that somebody means.
 
     Args:
         k8sversion: A version; without a patch number it stands for the newest patch.
         catalogue: The image list.
         users: Who uses an image.
+        http: How servers are reached.
 
     Returns:
         The image; of several patches one that is on this machine goes first.
@@ -150,7 +183,7 @@ async def find_image(k8sversion: str, catalogue: Catalogue, users: Users) -> Sto
         InvalidVersionError: When the version is not valid.
         ImageNotFoundError: When there is none; names those there are.
     """
-    images = {image.k8s_version: image for image in await stored_images(catalogue, users)}
+    images = {image.k8s_version: image for image in await stored_images(catalogue, users, http)}
     here = [image.manifest.k8s_version for image in await local_images()]
     chosen = select_version(k8sversion, here) or select_version(k8sversion, images)
     if chosen is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from kutti_sdk.core.errors import (
     ImageDeprecatedError,
     ImageListError,
@@ -11,50 +9,49 @@ from kutti_sdk.core.errors import (
 )
 from kutti_sdk.drivers.qemu import records
 from kutti_sdk.drivers.qemu.records import HostRecord
-from kutti_sdk.images.catalogue import Catalogue, fetch_catalogue, load_catalogue
+from kutti_sdk.drivers.qemu.settings import ImageSettings
+from kutti_sdk.images.catalogue import load_catalogue, refresh_catalogue
 from kutti_sdk.images.image import StoredImage, find_image, stored_images
 from kutti_sdk.images.store import LocalImage, find_local
-from kutti_sdk.runtime.directories import config_dir
-
-LIST_VARIABLE = "KUTTI_QEMU_IMAGE_LIST"
-"""Environment variable that names the image list: a URL or a file."""
-
-_LIST_NAME = "qemu-images.json"
 
 
-async def fetch_list(source: str | None) -> None:
-    """Get the image list anew.
+async def fetch_list(settings: ImageSettings) -> None:
+    """Get the image lists anew.
 
     Args:
-        source: A URL or a file; None for the one that the environment names.
+        settings: Where they are.
 
     Raises:
-        ImageListError: When none is named, or it could not be had.
+        ImageListError: When none is named, or none could be had and none is kept.
     """
-    source = source or os.environ.get(LIST_VARIABLE)
-    if not source:
+    if not settings.sources:
         raise ImageListError(
-            "no image list is known",
-            hint=f"Name a URL or a file in {LIST_VARIABLE}, or give QemuDriver an image_list.",
+            "no image list is named",
+            hint="Images can be built and imported. To fetch them, name a list: a URL or a file.",
             driver="qemu",
         )
-    await fetch_catalogue(source, config_dir() / _LIST_NAME)
+    await refresh_catalogue(settings.sources, settings.http)
 
 
-async def list_all() -> list[StoredImage]:
+async def list_all(settings: ImageSettings) -> list[StoredImage]:
     """List all images, on this machine or not.
+
+    Args:
+        settings: Where the image lists are.
 
     Returns:
         The images, newest version first.
     """
-    return await stored_images(await _catalogue(), _users)
+    catalogue = await load_catalogue(settings.sources)
+    return await stored_images(catalogue, _users, settings.http)
 
 
-async def find(k8sversion: str) -> StoredImage:
+async def find(k8sversion: str, settings: ImageSettings) -> StoredImage:
     """Find an image.
 
     Args:
         k8sversion: Its version.
+        settings: Where the image lists are.
 
     Returns:
         The image.
@@ -62,14 +59,16 @@ async def find(k8sversion: str) -> StoredImage:
     Raises:
         ImageNotFoundError: When there is none.
     """
-    return await find_image(k8sversion, await _catalogue(), _users)
+    catalogue = await load_catalogue(settings.sources)
+    return await find_image(k8sversion, catalogue, _users, settings.http)
 
 
-async def image_for_new_host(k8sversion: str) -> LocalImage:
+async def image_for_new_host(k8sversion: str, settings: ImageSettings) -> LocalImage:
     """Find the image that a host is to be made from.
 
     Args:
         k8sversion: Its version.
+        settings: Where the image lists are.
 
     Returns:
         The image.
@@ -79,7 +78,7 @@ async def image_for_new_host(k8sversion: str) -> LocalImage:
         ImageDeprecatedError: When it is not for new hosts any more.
         ImageNotDownloadedError: When it is not on this machine.
     """
-    image = await find(k8sversion)
+    image = await find(k8sversion, settings)
     if image.deprecated:
         raise ImageDeprecatedError(
             f"image {image.k8s_version!r} is deprecated",
@@ -121,10 +120,6 @@ def _not_here(k8s_version: str, hint: str) -> ImageNotDownloadedError:
         driver="qemu",
         image=k8s_version,
     )
-
-
-async def _catalogue() -> Catalogue:
-    return await load_catalogue(config_dir() / _LIST_NAME)
 
 
 async def _users(checksum: str) -> list[str]:

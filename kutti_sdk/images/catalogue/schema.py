@@ -1,32 +1,36 @@
-"""Image lists: which images are published where, in kutti's own schema.
+"""Image lists in kutti's own schema.
 
 An image list is a JSON object. Its keys are Kubernetes versions, its values
 objects with ``ImageK8sVersion``, ``ImageChecksum`` (SHA-256), ``ImageSourceURL``,
-``ImageStatus`` and ``ImageDeprecated``; other keys are ignored. Source: the
-published lists of the kutti project's drivers.
+``ImageStatus`` and ``ImageDeprecated``; other keys are ignored. Source: RELEASE.md
+of kuttiproject/driver-vbox-images. ``ImageContentChecksum`` is ours: the checksum
+that the image is known by, where its file is a bundle.
+
+A list comes from outside. What it says ends up in file names, in requests and on
+terminals, so that an entry is taken only when all of it makes sense.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import anyio
-import anyio.to_thread
 import msgspec
 
 from kutti_sdk.core.errors import ImageListError, InvalidVersionError
-from kutti_sdk.core.events import report
 from kutti_sdk.core.versions import K8sVersion
-from kutti_sdk.runtime.http import http_client
-from kutti_sdk.runtime.state import write_bytes
+
+LARGEST_LIST = 4 * 1024 * 1024
+"""Bytes of the largest image list that is read; kutti's own has a few thousand."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PRINTABLE = re.compile(r"[!-~]+")  # RFC 3986: a URL is written in printable ASCII
 _SCHEMES = ("http", "https")
-_LARGEST_LIST = 4 * 1024 * 1024
+_LONGEST_URL = 2048
+_LONGEST_QUOTE = 60  # characters of what was refused that a report quotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +42,24 @@ class CatalogueEntry:
         checksum: SHA-256 of the file at the URL.
         source_url: Where its file is.
         deprecated: Whether it is not for new hosts any more.
+        image_checksum: What the image is known by in the store; another than that of the
+            file where the file is a bundle. The same as `checksum` unless told.
     """
 
     k8s_version: str
     checksum: str
     source_url: str
     deprecated: bool = False
+    image_checksum: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.image_checksum:
+            object.__setattr__(self, "image_checksum", self.checksum)
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """An image list that was read.
+    """An image list that was read, or several as one.
 
     Attributes:
         entries: The usable entries, by Kubernetes version.
@@ -75,100 +86,92 @@ def parse_catalogue(raw: bytes) -> Catalogue:
         listed = msgspec.json.decode(raw, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ImageListError(
-            f"the image list does not parse: {error}", hint="The list from before is still used."
+            f"the image list does not parse: {error}",
+            hint="Look at what is at its address: it must be JSON in kutti's schema.",
         ) from error
-    entries, problems = {}, []
+    entries: dict[str, CatalogueEntry] = {}
+    problems = []
     for key, value in listed.items():
         try:
             entry = _parse_entry(key, value)
+            if entry.k8s_version in entries:
+                raise ValueError(f"is version {entry.k8s_version} again")
             entries[entry.k8s_version] = entry
-        except (ValueError, InvalidVersionError) as error:
-            problems.append(f"{key[:40]!r}: {error.args[0]}")
+        except ValueError as error:
+            problems.append(f"{_quoted(key)}: {error.args[0]}")
     return Catalogue(entries, tuple(problems))
 
 
-async def load_catalogue(path: Path) -> Catalogue:
-    """Read the image list that was fetched last.
+def merge(catalogues: Iterable[Catalogue]) -> Catalogue:
+    """Make one of several lists; of entries for the same version the first wins.
 
     Args:
-        path: Where it is kept.
+        catalogues: The lists, the most important one first.
 
     Returns:
-        The list; an empty one when none was fetched yet.
-
-    Raises:
-        ImageListError: When it does not parse.
+        One list.
     """
-    try:
-        return parse_catalogue(await anyio.Path(path).read_bytes())
-    except FileNotFoundError:
-        return Catalogue({})
+    entries: dict[str, CatalogueEntry] = {}
+    problems: list[str] = []
+    for catalogue in catalogues:
+        entries = catalogue.entries | entries
+        problems += catalogue.problems
+    return Catalogue(entries, tuple(problems))
 
 
-async def fetch_catalogue(source: str, path: Path) -> Catalogue:
-    """Get an image list and keep it; a bad one does not replace a good one.
+def check_url(url: object) -> str:
+    """Make sure that a text is a URL that we would ask.
 
     Args:
-        source: An http or https URL, or a local file.
-        path: Where to keep it.
+        url: The text.
 
     Returns:
-        The list.
+        The text.
 
     Raises:
-        ImageListError: When it could not be had or does not parse.
+        ValueError: When it is none; says why, as the end of a sentence.
     """
-    if source.partition("://")[0] in _SCHEMES:
-        raw = await _download(source)
-    else:
-        raw = await _read_file(source)
-    catalogue = parse_catalogue(raw)
-    for problem in catalogue.problems:
-        report("image list", f"leaving out image {problem}")
-    await anyio.to_thread.run_sync(write_bytes, path, raw)
-    return catalogue
+    if not isinstance(url, str) or not _PRINTABLE.fullmatch(url) or len(url) > _LONGEST_URL:
+        raise ValueError("has no http or https URL")
+    parts = urlsplit(url)
+    if parts.scheme not in _SCHEMES or not parts.hostname or parts.port == 0:
+        raise ValueError("has no http or https URL")
+    if parts.username is not None or parts.password is not None:
+        # It would be kept in files and shown in messages.
+        raise ValueError("has a URL with a user name or password in it")
+    return url
 
 
 def _parse_entry(key: str, value: Any) -> CatalogueEntry:
     if not isinstance(value, dict):
         raise ValueError("is not an object")
-    version = K8sVersion.parse(value.get("ImageK8sVersion", key)).text
-    if K8sVersion.parse(key).text != version:
+    version = _version(value.get("ImageK8sVersion", key))
+    if _version(key) != version:
         raise ValueError(f"is of version {version}")
-    checksum = str(value.get("ImageChecksum", "")).lower()
-    if not _SHA256.fullmatch(checksum):
-        raise ValueError("has no SHA-256 checksum")
-    url = str(value.get("ImageSourceURL", ""))
-    parts = urlsplit(url)
-    if parts.scheme not in _SCHEMES or not parts.hostname or parts.port == 0:
-        raise ValueError("has no http or https URL")
-    return CatalogueEntry(version, checksum, url, value.get("ImageDeprecated") is True)
+    checksum = _checksum(value.get("ImageChecksum"), "has no SHA-256 checksum")
+    url = check_url(value.get("ImageSourceURL"))
+    deprecated = value.get("ImageDeprecated", False)
+    if not isinstance(deprecated, bool):
+        raise ValueError("is deprecated neither true nor false")
+    content = _checksum(
+        value.get("ImageContentChecksum", checksum), "has a content checksum that is no SHA-256"
+    )
+    return CatalogueEntry(version, checksum, url, deprecated, content)
 
 
-async def _download(url: str) -> bytes:
-    import httpx
-
-    raw = b""
+def _version(text: Any) -> str:
     try:
-        async with http_client() as client, client.stream("GET", url) as response:
-            response.raise_for_status()
-            async for block in response.aiter_bytes():
-                raw += block
-                if len(raw) > _LARGEST_LIST:
-                    raise ImageListError(f"the image list at {url} is too large to be one")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise ImageListError(
-            f"the image list at {url} cannot be fetched: {error}",
-            hint="The list from before is still used.",
-        ) from error
-    return raw
+        return K8sVersion.parse(text).text
+    except InvalidVersionError:
+        raise ValueError(f"has no Kubernetes version: {_quoted(text)}") from None
 
 
-async def _read_file(source: str) -> bytes:
-    try:
-        return await anyio.Path(source).read_bytes()
-    except OSError as error:
-        raise ImageListError(
-            f"the image list {source} cannot be read: {error.strerror}",
-            hint="Name a file, or an http or https URL.",
-        ) from error
+def _checksum(text: Any, otherwise: str) -> str:
+    if not isinstance(text, str) or not _SHA256.fullmatch(text.lower()):
+        raise ValueError(otherwise)
+    return text.lower()
+
+
+def _quoted(text: Any) -> str:
+    # repr shows control characters as escapes, which a terminal does not obey.
+    return f"{text[:_LONGEST_QUOTE]!r}" if isinstance(text, str) else type(text).__name__
