@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+WARNING = "warning"
+"""The phase of what is not as it should be, and does not stop the operation."""
+
 Observer = Callable[["ProgressEvent"], None]
 """Takes each event, in the task that reports it; must return at once."""
 
