@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from kutti_sdk.core.errors import ChecksumMismatchError, DownloadError
+from kutti_sdk.core.errors import ChecksumMismatchError, DownloadError, NotEnoughDiskError
 from kutti_sdk.core.events import report
 from kutti_sdk.core.sizes import format_size
 from kutti_sdk.images.catalogue import CatalogueEntry
@@ -104,7 +104,7 @@ async def download(
     except ChecksumMismatchError:
         await forget(entry.checksum)
         raise
-    except DownloadError:
+    except (DownloadError, NotEnoughDiskError):
         if not await bytes_here(entry.checksum):
             await forget(entry.checksum)
         raise

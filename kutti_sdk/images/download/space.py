@@ -45,7 +45,7 @@ async def room_for(entry: CatalogueEntry, start: int, length: int | None) -> int
         return min(free - _RESERVE, LARGEST_FILE - start)
     total = start + length
     if length + _to_unpack(entry, total) > free:
-        raise _too_little(f"{_needs(entry, total, length)}", free, entry)
+        raise _too_little(_needs(entry, total, length), free, entry)
     if total > LARGEST_FILE:
         raise Refused(
             f"the server promises {format_size(total)}",
