@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 import kutti_sdk as kutti
-from benchmarks import bring_up, commands, hosts, imports
+from benchmarks import bring_up, commands, downloads, hosts, imports
 from benchmarks.measure import Measurement
 
 WORKSPACE = Path(os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace"))
@@ -22,6 +22,9 @@ BENCHMARKS = {
     "list": hosts.run_list,
     "bring-up": bring_up.run,
     "command": commands.run,
+    "fetch": downloads.run_fetch,
+    "fetch-gigabit": downloads.run_gigabit,
+    "resume": downloads.run_resume,
 }
 
 
@@ -49,10 +52,10 @@ def _table(measurements: list[Measurement]) -> Table:
     for it in measurements:
         table.add_row(
             it.what,
-            f"{it.ours * 1000:.1f} ms",
+            f"{it.ours * 1000:.1f} ms" if it.unit == "s" else f"{it.ours:.1f} {it.unit}",
             "" if it.baseline is None else f"{it.baseline * 1000:.1f} ms  ({it.baseline_name})",
-            f"{it.value:.2f} x" if it.baseline is not None else f"{it.value:.3f} s",
-            f"{it.goal:g} {'x' if it.baseline is not None else 's'}",
+            f"{it.value:.2f} x" if it.baseline is not None else f"{it.value:.3f} {it.unit}",
+            f"{it.goal:g} {'x' if it.baseline is not None else it.unit}",
             "[green]reached" if it.value <= it.goal else "[red]missed",
         )
     return table

@@ -14,10 +14,11 @@ class Measurement:
 
     Attributes:
         what: What was measured.
-        ours: Seconds that kutti_sdk took, the median over all rounds.
-        goal: The highest ratio, or without a baseline the highest time in seconds.
+        ours: Seconds that kutti_sdk took, or what `unit` says; the median over all rounds.
+        goal: The highest ratio, or without a baseline the highest value.
         baseline: Seconds that the baseline took, the median over all rounds.
         baseline_name: What the baseline is.
+        unit: What the numbers are of, where that is not seconds.
     """
 
     what: str
@@ -25,6 +26,7 @@ class Measurement:
     goal: float
     baseline: float | None = None
     baseline_name: str = ""
+    unit: str = "s"
 
     @property
     def value(self) -> float:

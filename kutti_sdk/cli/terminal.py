@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
-from kutti_sdk.core.events import ProgressEvent, observe
+from kutti_sdk.core.events import WARNING, ProgressEvent, observe
 
 output = Console(highlight=False)
 """What was asked for."""
@@ -47,6 +47,9 @@ class _InPlace:
         self._lines: dict[str, TaskID] = {}
 
     def __call__(self, event: ProgressEvent) -> None:
+        if event.phase == WARNING:
+            _warn(event)
+            return
         subject = _subject(event)
         if subject not in self._lines:
             self._lines[subject] = self._progress.add_task("")
@@ -64,13 +67,29 @@ class _LineByLine:
         self._last: dict[str, str] = {}
 
     def __call__(self, event: ProgressEvent) -> None:
-        subject = _subject(event)
-        if self._last.get(subject) == event.message:
+        if event.phase == WARNING:
+            _warn(event)
             return
-        self._last[subject] = event.message
+        subject, step = _subject(event), _step(event)
+        if self._last.get(subject) == step:
+            return
+        self._last[subject] = step
         seconds = time.monotonic() - self._begun
         message = escape(_message(event, subject))
         output.print(f"{seconds:6.1f} s  {escape(subject)}: {message}", soft_wrap=True)
+
+
+def _step(event: ProgressEvent) -> str:
+    """Tell what is worth a line of its own: of bytes that move, every tenth."""
+    if event.bytes_done is None:
+        return event.message
+    if event.fraction is None:
+        return event.phase
+    return f"{event.phase} {int(event.fraction * 10)}"
+
+
+def _warn(event: ProgressEvent) -> None:
+    errors.print(f"[yellow]Warning:[/] {escape(event.message)}", soft_wrap=True)
 
 
 def _message(event: ProgressEvent, subject: str) -> str:

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+WARNING = "warning"
+"""The phase of what is not as it should be, and does not stop the operation."""
+
 Observer = Callable[["ProgressEvent"], None]
 """Takes each event, in the task that reports it; must return at once."""
 
@@ -30,6 +33,8 @@ class ProgressEvent:
         fraction: How much of the phase is done, 0.0 to 1.0, or None when unknown.
         bytes_done: Bytes moved so far, for downloads and copies.
         bytes_total: Bytes to move in all, or None when unknown.
+        rate: Bytes per second, over the last seconds.
+        remaining: Seconds that it will take yet at that rate, or None when unknown.
         time: When it happened, in seconds since the epoch.
     """
 
@@ -41,6 +46,8 @@ class ProgressEvent:
     fraction: float | None = None
     bytes_done: int | None = None
     bytes_total: int | None = None
+    rate: float | None = None
+    remaining: float | None = None
     time: float = field(default_factory=time.time)
 
 
@@ -57,6 +64,8 @@ def report(
     fraction: float | None = None,
     bytes_done: int | None = None,
     bytes_total: int | None = None,
+    rate: float | None = None,
+    remaining: float | None = None,
 ) -> None:
     """Tell every observer of the running operation what is going on.
 
@@ -69,6 +78,8 @@ def report(
         fraction: 0.0 to 1.0.
         bytes_done: Bytes moved so far.
         bytes_total: Bytes in all.
+        rate: Bytes per second.
+        remaining: Seconds that it will take yet.
     """
     if not _observers.get():
         return
@@ -82,6 +93,8 @@ def report(
             fraction=fraction,
             bytes_done=bytes_done,
             bytes_total=bytes_total,
+            rate=rate,
+            remaining=remaining,
         )
     )
 

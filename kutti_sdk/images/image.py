@@ -6,6 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from kutti_sdk.core.errors import (
+    ImageError,
     ImageNotDownloadedError,
     ImageNotFoundError,
     KuttiError,
@@ -15,7 +16,7 @@ from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import K8sVersion, select_version
 from kutti_sdk.images.bundle.export import export_bundle
 from kutti_sdk.images.catalogue import Catalogue, CatalogueEntry
-from kutti_sdk.images.download import download
+from kutti_sdk.images.download import bytes_here, download, forget, taking_turns
 from kutti_sdk.images.file_import import import_image, keep_file
 from kutti_sdk.images.incoming import incoming
 from kutti_sdk.images.store import (
@@ -26,6 +27,7 @@ from kutti_sdk.images.store import (
     remove_local,
 )
 from kutti_sdk.images.upkeep import disk_usage
+from kutti_sdk.runtime.http import DEFAULT_HTTP_SETTINGS, HttpSettings
 from kutti_sdk.runtime.tasks import interruptible
 
 
@@ -37,15 +39,22 @@ class StoredImage(VMImage):
         checksum: Its checksum.
         entry: What the image list says of it; None when it is not listed.
         users: Who uses it.
+        http: How servers are reached.
     """
 
     def __init__(
-        self, k8s_version: str, checksum: str, entry: CatalogueEntry | None, users: Users
+        self,
+        k8s_version: str,
+        checksum: str,
+        entry: CatalogueEntry | None,
+        users: Users,
+        http: HttpSettings = DEFAULT_HTTP_SETTINGS,
     ) -> None:
         self._k8s_version = k8s_version
         self._checksum = checksum
         self._entry = entry
         self._users = users
+        self._http = http
 
     @property
     def k8s_version(self) -> str:
@@ -85,7 +94,11 @@ class StoredImage(VMImage):
 
     @interruptible
     async def fetch(self) -> None:
-        """Download it, unless it is here."""
+        """Download it, unless it is here.
+
+        What came of an earlier download is gone on with. When somebody else is
+        downloading it, in this process or another, that one's progress is told.
+        """
         if await self.local() is not None:
             return
         if self._entry is None:
@@ -94,10 +107,22 @@ class StoredImage(VMImage):
                 hint="Build it or import it again.",
                 image=self.k8s_version,
             )
-        async with incoming() as place:
-            file = place / "download"
-            await download(self._entry, file)
-            await keep_file(file, self.k8s_version, sha256=self._entry.checksum)
+        entry = self._entry
+        async with taking_turns(entry):
+            if await self.local() is not None:  # another one fetched it meanwhile
+                return
+            async with incoming() as place:
+                file = place / "download"
+                await download(entry, file, self._http)
+                await self._keep(file, entry)
+            await forget(entry.checksum)
+
+    async def _keep(self, file: Path, entry: CatalogueEntry) -> None:
+        try:
+            await keep_file(file, self.k8s_version, sha256=entry.checksum)
+        except ImageError:  # it is what was promised, and of no use
+            await forget(entry.checksum)
+            raise
 
     @interruptible
     async def from_file(self, path: str | PathLike[str]) -> None:
@@ -127,7 +152,8 @@ class StoredImage(VMImage):
         users = tuple(await self._users(self.checksum))
         found = await self.local()
         if found is None:
-            return ImageDetails(used_by=users)
+            partial = await bytes_here(self._entry.checksum) if self._entry else None
+            return ImageDetails(used_by=users, partial=partial or 0)
         return ImageDetails(
             size=await disk_usage(found.folder), used_by=users, kept=await kept_at(found)
         )
@@ -139,7 +165,9 @@ class StoredImage(VMImage):
             await remove_local(found, self._users)
 
 
-async def stored_images(catalogue: Catalogue, users: Users) -> list[StoredImage]:
+async def stored_images(
+    catalogue: Catalogue, users: Users, http: HttpSettings = DEFAULT_HTTP_SETTINGS
+) -> list[StoredImage]:
     """List every image, one for each Kubernetes version.
 
     Where the store has several of one version, the one that the image list names
@@ -148,6 +176,7 @@ async def stored_images(catalogue: Catalogue, users: Users) -> list[StoredImage]
     Args:
         catalogue: The image list.
         users: Who uses an image.
+        http: How servers are reached.
 
     Returns:
         The images, newest Kubernetes version first.
@@ -159,17 +188,23 @@ async def stored_images(catalogue: Catalogue, users: Users) -> list[StoredImage]
         entry = catalogue.entries.get(version)
         found = _last_kept(local, version, entry.image_checksum if entry else None)
         checksum = entry.image_checksum if entry else found.checksum if found else ""
-        images.append(StoredImage(version, checksum, entry, users))
+        images.append(StoredImage(version, checksum, entry, users, http))
     return images
 
 
-async def find_image(k8sversion: str, catalogue: Catalogue, users: Users) -> StoredImage:
+async def find_image(
+    k8sversion: str,
+    catalogue: Catalogue,
+    users: Users,
+    http: HttpSettings = DEFAULT_HTTP_SETTINGS,
+) -> StoredImage:
     """Find the image that somebody means.
 
     Args:
         k8sversion: A version; without a patch number it stands for the newest patch.
         catalogue: The image list.
         users: Who uses an image.
+        http: How servers are reached.
 
     Returns:
         The image; of several patches one that is on this machine goes first.
@@ -178,7 +213,7 @@ async def find_image(k8sversion: str, catalogue: Catalogue, users: Users) -> Sto
         InvalidVersionError: When the version is not valid.
         ImageNotFoundError: When there is none; names those there are.
     """
-    images = {image.k8s_version: image for image in await stored_images(catalogue, users)}
+    images = {image.k8s_version: image for image in await stored_images(catalogue, users, http)}
     here = [image.manifest.k8s_version for image in await local_images()]
     chosen = select_version(k8sversion, here) or select_version(k8sversion, images)
     if chosen is None:

@@ -13,6 +13,7 @@ from kutti_sdk.core.events import report
 from kutti_sdk.core.image import ImageCopy
 from kutti_sdk.core.status import CopyStatus
 from kutti_sdk.images.checksums import verify
+from kutti_sdk.images.download import partial_downloads, remove_partial
 from kutti_sdk.images.incoming import left_over, sweep
 from kutti_sdk.images.store import (
     DamagedImage,
@@ -32,7 +33,7 @@ async def list_copies(users: Users) -> list[ImageCopy]:
 
     Returns:
         Whole images, the one that was kept last first, then damaged ones, then what
-        interrupted work left.
+        interrupted work left, downloads that can go on among it.
     """
     images, damaged = await survey()
     copies = [await _copy(image, users, CopyStatus.COMPLETE) for image in images]
@@ -40,6 +41,10 @@ async def list_copies(users: Users) -> list[ImageCopy]:
     copies += [
         ImageCopy(status=CopyStatus.INTERRUPTED, size=await disk_usage(place))
         for place in await left_over()
+    ]
+    copies += [
+        ImageCopy(status=CopyStatus.INTERRUPTED, size=part.bytes_done, checksum=part.checksum)
+        for part in await partial_downloads()
     ]
     return copies
 
@@ -57,18 +62,7 @@ async def remove_copies(copies: Sequence[ImageCopy], users: Users) -> list[Image
     images, damaged = await survey()
     present: dict[str, LocalImage | DamagedImage] = {image.checksum: image for image in images}
     present |= {image.checksum: image for image in damaged}
-    removed = []
-    for copy in copies:
-        image = present.get(copy.checksum)
-        if image is None:
-            continue
-        with suppress(ImageInUseError):
-            await remove_local(image, users)
-            removed.append(copy)
-    interrupted = [copy for copy in copies if copy.status is CopyStatus.INTERRUPTED]
-    if interrupted:
-        await sweep()
-    return [*removed, *interrupted]
+    return [copy for copy in copies if await _remove(copy, present.get(copy.checksum), users)]
 
 
 async def verify_image(image: LocalImage) -> None:
@@ -109,6 +103,21 @@ async def _copy(image: LocalImage | DamagedImage, users: Users, status: CopyStat
         kept=await kept_at(image),
         problem=image.problem if isinstance(image, DamagedImage) else "",
     )
+
+
+async def _remove(copy: ImageCopy, image: LocalImage | DamagedImage | None, users: Users) -> bool:
+    if copy.status is CopyStatus.INTERRUPTED:
+        if copy.checksum:
+            return await remove_partial(copy.checksum)
+        await sweep()
+        return True
+    if image is None:
+        return False
+    try:
+        await remove_local(image, users)
+    except ImageInUseError:
+        return False
+    return True
 
 
 def _disk_usage(folder: Path) -> int:

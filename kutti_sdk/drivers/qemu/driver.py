@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from os import PathLike
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from kutti_sdk.drivers.qemu import capacity, images, network, provisioning, reco
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.forwards import check_listeners
 from kutti_sdk.drivers.qemu.host import QemuHost
+from kutti_sdk.drivers.qemu.settings import from_arguments, resolve
 from kutti_sdk.images.serving import ImageServer
 from kutti_sdk.runtime.tasks import interruptible
 
@@ -34,12 +36,31 @@ class QemuDriver(VMDriver):
     see and manage the same hosts.
 
     Args:
-        image_list: URL or file of the list of published images; None for the one that
-            the environment variable ``KUTTI_QEMU_IMAGE_LIST`` names.
+        image_list: URL or file of a list of published images, or several of them, of which
+            the first that knows a version counts; none at all are ``()``.
+        proxy: URL of the proxy to download through.
+        ca_file: File with certificate authorities to trust beside the usual ones, in PEM
+            form.
+        stall_timeout: Seconds without a single byte before a download counts as stalled,
+            30 unless told.
+
+    What is None is looked up in the environment (``KUTTI_QEMU_IMAGE_LIST``, and the usual
+    variables for proxies and certificates), then in ``config_dir()/qemu.toml``. Without
+    any of them the image list of the kutti project is used.
+
+    Raises:
+        InvalidInputError: When an argument makes no sense.
     """
 
-    def __init__(self, *, image_list: str | None = None) -> None:
-        self._image_list = image_list
+    def __init__(
+        self,
+        *,
+        image_list: str | Sequence[str] | None = None,
+        proxy: str | None = None,
+        ca_file: str | PathLike[str] | None = None,
+        stall_timeout: float | None = None,
+    ) -> None:
+        self._arguments = from_arguments(image_list, proxy, ca_file, stall_timeout)
 
     @property
     def name(self) -> str:
@@ -125,7 +146,14 @@ class QemuDriver(VMDriver):
         """Make a host and leave it stopped."""
         size = HostSize.parse(cpus, memory, disk)
         return QemuHost(
-            await provisioning.create_host(hostname, networkname, clustername, k8sversion, size)
+            await provisioning.create_host(
+                hostname,
+                networkname,
+                clustername,
+                k8sversion,
+                size,
+                settings=await resolve(self._arguments),
+            )
         )
 
     async def get_host(self, hostname: str, networkname: str, clustername: str) -> VMHost:
@@ -140,15 +168,15 @@ class QemuDriver(VMDriver):
     @interruptible
     async def fetch_image_list(self) -> None:
         """Get the list of images anew."""
-        await images.fetch_list(self._image_list)
+        await images.fetch_list(await resolve(self._arguments))
 
     async def list_images(self) -> list[VMImage]:
         """List all images, on this machine or not."""
-        return list(await images.list_all())
+        return list(await images.list_all(await resolve(self._arguments)))
 
     async def get_image(self, k8sversion: str) -> VMImage:
         """Find an image."""
-        return await images.find(k8sversion)
+        return await images.find(k8sversion, await resolve(self._arguments))
 
     @interruptible
     async def import_image(
@@ -168,7 +196,7 @@ class QemuDriver(VMDriver):
             ImageError: As `VMImage.from_file` does; also when the image list names another
                 image of that version.
         """
-        return await images.take(Path(path), k8sversion)
+        return await images.take(Path(path), k8sversion, await resolve(self._arguments))
 
     @interruptible
     async def list_image_copies(self) -> list[ImageCopy]:
@@ -198,7 +226,7 @@ class QemuDriver(VMDriver):
             InvalidPortError: When it is no address of this machine, or no port.
             PortInUseError: When another program listens there.
         """
-        return images.serve(address)
+        return images.serve(address, partial(resolve, self._arguments))
 
     def watch(self) -> AsyncIterator[HostChange]:
         """Follow the state of all hosts."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
@@ -16,54 +15,53 @@ from kutti_sdk.core.image import ImageCopy
 from kutti_sdk.core.versions import NO_KUBERNETES, K8sVersion
 from kutti_sdk.drivers.qemu import records
 from kutti_sdk.drivers.qemu.records import HostRecord
-from kutti_sdk.images.catalogue import Catalogue, fetch_catalogue, load_catalogue
+from kutti_sdk.drivers.qemu.settings import ImageSettings
+from kutti_sdk.images.catalogue import load_catalogue, refresh_catalogue
 from kutti_sdk.images.file_import import import_image
 from kutti_sdk.images.image import StoredImage, find_image, stored_images
 from kutti_sdk.images.known_version import known_version
 from kutti_sdk.images.serving import ImageServer, serve_images
 from kutti_sdk.images.store import LocalImage, find_local
 from kutti_sdk.images.upkeep import list_copies, remove_copies
-from kutti_sdk.runtime.directories import config_dir
-
-LIST_VARIABLE = "KUTTI_QEMU_IMAGE_LIST"
-"""Environment variable that names the image list: a URL or a file."""
-
-_LIST_NAME = "qemu-images.json"
 
 
-async def fetch_list(source: str | None) -> None:
-    """Get the image list anew.
+async def fetch_list(settings: ImageSettings) -> None:
+    """Get the image lists anew.
 
     Args:
-        source: A URL or a file; None for the one that the environment names.
+        settings: Where they are.
 
     Raises:
-        ImageListError: When none is named, or it could not be had.
+        ImageListError: When none is named, or none could be had and none is kept.
     """
-    source = source or os.environ.get(LIST_VARIABLE)
-    if not source:
+    if not settings.sources:
         raise ImageListError(
-            "no image list is known",
-            hint=f"Name a URL or a file in {LIST_VARIABLE}, or give QemuDriver an image_list.",
+            "no image list is named",
+            hint="Images can be built and imported. To fetch them, name a list: a URL or a file.",
             driver="qemu",
         )
-    await fetch_catalogue(source, config_dir() / _LIST_NAME)
+    await refresh_catalogue(settings.sources, settings.http)
 
 
-async def list_all() -> list[StoredImage]:
+async def list_all(settings: ImageSettings) -> list[StoredImage]:
     """List all images, on this machine or not.
+
+    Args:
+        settings: Where the image lists are.
 
     Returns:
         The images, newest version first.
     """
-    return await stored_images(await _catalogue(), _users)
+    catalogue = await load_catalogue(settings.sources)
+    return await stored_images(catalogue, _users, settings.http)
 
 
-async def find(k8sversion: str) -> StoredImage:
+async def find(k8sversion: str, settings: ImageSettings) -> StoredImage:
     """Find an image.
 
     Args:
         k8sversion: Its version.
+        settings: Where the image lists are.
 
     Returns:
         The image.
@@ -71,15 +69,17 @@ async def find(k8sversion: str) -> StoredImage:
     Raises:
         ImageNotFoundError: When there is none.
     """
-    return await find_image(k8sversion, await _catalogue(), _users)
+    catalogue = await load_catalogue(settings.sources)
+    return await find_image(k8sversion, catalogue, _users, settings.http)
 
 
-async def take(source: Path, k8sversion: str | None) -> StoredImage:
+async def take(source: Path, k8sversion: str | None, settings: ImageSettings) -> StoredImage:
     """Take an image from a file or folder.
 
     Args:
         source: The file or folder.
         k8sversion: The version that it has; None for what it says itself, else ``none``.
+        settings: Where the image lists are.
 
     Returns:
         The image.
@@ -90,9 +90,9 @@ async def take(source: Path, k8sversion: str | None) -> StoredImage:
     """
     chosen = k8sversion or await known_version(source) or NO_KUBERNETES
     version = K8sVersion.parse(chosen).text
-    listed = (await _catalogue()).entries.get(version)
+    listed = (await load_catalogue(settings.sources)).entries.get(version)
     await import_image(source, version, checksum=listed.image_checksum if listed else None)
-    return await find(version)
+    return await find(version, settings)
 
 
 async def copies() -> list[ImageCopy]:
@@ -116,23 +116,31 @@ async def prune(chosen: Sequence[ImageCopy] | None) -> list[ImageCopy]:
     return await remove_copies(await copies() if chosen is None else chosen, _users)
 
 
-def serve(address: str) -> AbstractAsyncContextManager[ImageServer]:
+def serve(
+    address: str, settings: Callable[[], Awaitable[ImageSettings]]
+) -> AbstractAsyncContextManager[ImageServer]:
     """Share the images on this machine.
 
     Args:
         address: Where to listen.
+        settings: Tells where the image lists are, as long as it serves.
 
     Returns:
         A context manager that gives the server.
     """
-    return serve_images(address, list_all)
+
+    async def images() -> list[StoredImage]:
+        return await list_all(await settings())
+
+    return serve_images(address, images)
 
 
-async def image_for_new_host(k8sversion: str) -> LocalImage:
+async def image_for_new_host(k8sversion: str, settings: ImageSettings) -> LocalImage:
     """Find the image that a host is to be made from.
 
     Args:
         k8sversion: Its version.
+        settings: Where the image lists are.
 
     Returns:
         The image.
@@ -142,7 +150,7 @@ async def image_for_new_host(k8sversion: str) -> LocalImage:
         ImageDeprecatedError: When it is not for new hosts any more.
         ImageNotDownloadedError: When it is not on this machine.
     """
-    image = await find(k8sversion)
+    image = await find(k8sversion, settings)
     if image.deprecated:
         raise ImageDeprecatedError(
             f"image {image.k8s_version!r} is deprecated",
@@ -184,10 +192,6 @@ def _not_here(k8s_version: str, hint: str) -> ImageNotDownloadedError:
         driver="qemu",
         image=k8s_version,
     )
-
-
-async def _catalogue() -> Catalogue:
-    return await load_catalogue(config_dir() / _LIST_NAME)
 
 
 async def _users(checksum: str) -> list[str]:

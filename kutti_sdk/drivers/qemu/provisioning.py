@@ -24,6 +24,7 @@ from kutti_sdk.drivers.qemu.identity import smbios_string
 from kutti_sdk.drivers.qemu.images import image_for_new_host
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import tell_switch
+from kutti_sdk.drivers.qemu.settings import ImageSettings
 from kutti_sdk.images.store import LocalImage, make_sure_here, pinned
 from kutti_sdk.runtime import processes, state
 from kutti_sdk.runtime.locks import locked
@@ -33,7 +34,13 @@ _DISK_TIMEOUT = 60.0  # seconds; takes 0.03
 
 
 async def create_host(
-    hostname: str, networkname: str, clustername: str, k8sversion: str, size: HostSize
+    hostname: str,
+    networkname: str,
+    clustername: str,
+    k8sversion: str,
+    size: HostSize,
+    *,
+    settings: ImageSettings,
 ) -> HostRecord:
     """Make a host and leave it stopped.
 
@@ -46,6 +53,7 @@ async def create_host(
         clustername: Name of its cluster.
         k8sversion: Version of its image.
         size: CPUs, memory and disk.
+        settings: Where images come from.
 
     Returns:
         Its record.
@@ -56,7 +64,7 @@ async def create_host(
     validate_name(hostname, "host name")
     validate_name(clustername, "cluster name")
     network = await records.load_network(networkname)
-    image = await image_for_new_host(k8sversion)
+    image = await image_for_new_host(k8sversion, settings)
     capacity.check_size(size)
     if size.disk < image.disk_size:
         raise InvalidSizeError(

@@ -23,7 +23,7 @@ from kutti_sdk.images.builder.kubernetes_packages import (
     choose_packages,
     parse_control,
 )
-from kutti_sdk.runtime.http import http_client
+from kutti_sdk.runtime.http import HttpSettings, http_client
 
 if TYPE_CHECKING:
     import httpx
@@ -63,7 +63,8 @@ async def packages_in_repository(
     signed_by = None if key is None else await _read_key(key)
     index = ""
     with anyio.move_on_after(deadline) as scope:
-        async with http_client(stall_timeout=deadline) as client:
+        settings = HttpSettings(stall_timeout=deadline)
+        async with await anyio.to_thread.run_sync(http_client, settings) as client:
             index = (await _get(client, f"{url}/Packages", wanted)).decode(errors="replace")
             if signed_by is None:
                 signed_by = await _get(client, f"{url}/{_KEY}", wanted, only_https=True)

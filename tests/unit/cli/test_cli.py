@@ -158,3 +158,32 @@ def test_a_workspace_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     finally:
         kutti.set_workspace(None)
     assert (tmp_path / "w").is_dir()
+
+
+@pytest.mark.usefixtures("workspace")
+def test_an_image_is_fetched_from_the_lists_that_are_named_and_warnings_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "images.json").write_text('{"../1.34": {"ImageSourceURL": "http://x/y"}}')
+    command = ["image", "fetch", "1.34", "--list", str(tmp_path / "images.json")]
+    assert main(command) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "Warning: image list" in told
+    assert "'../1.34': has no Kubernetes version" in told
+    assert "there is no image" in told
+
+
+@pytest.mark.usefixtures("workspace", "simulated")
+def test_a_download_is_a_line_for_every_tenth_of_it_where_nobody_watches(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["image", "fetch", "1.35"]) == 0
+    assert 5 <= capsys.readouterr().out.count("downloading") <= 12
+
+
+def test_options_that_a_driver_does_not_take_are_refused(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["image", "fetch", "1.35", "--driver", "simulated", "--proxy", "http://proxy:3128"]
+    assert main(command) == 1
+    assert "takes no --list" in " ".join(capsys.readouterr().err.split())

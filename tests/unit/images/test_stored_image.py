@@ -6,8 +6,8 @@ from pathlib import Path
 
 import anyio
 import pytest
+from fault_server import FaultServer, Redirect, Truncate, WrongLength
 from image_samples import make_image_folder, qcow2_disk
-from loopback_server import LoopbackServer
 
 from kutti_sdk.core.errors import (
     ChecksumMismatchError,
@@ -48,7 +48,7 @@ def listed_image(url: str, *, checksum: str = CHECKSUM, deprecated: bool = False
 
 
 @pytest.fixture
-def published(server: LoopbackServer) -> StoredImage:
+def published(server: FaultServer) -> StoredImage:
     server.files["/1.34.2.qcow2"] = DISK
     return listed_image(server.url("/1.34.2.qcow2"))
 
@@ -69,15 +69,15 @@ async def test_a_fetched_image_is_downloaded_and_the_very_bytes(published: Store
 
 
 async def test_an_image_that_is_here_is_not_fetched_again(
-    published: StoredImage, server: LoopbackServer
+    published: StoredImage, server: FaultServer
 ) -> None:
     await published.fetch()
     await published.fetch()
     assert len(server.requests) == 1
 
 
-async def test_redirects_are_followed(published: StoredImage, server: LoopbackServer) -> None:
-    server.redirects["/latest"] = "/1.34.2.qcow2"
+async def test_redirects_are_followed(published: StoredImage, server: FaultServer) -> None:
+    server.always["/latest"] = Redirect("/1.34.2.qcow2")
     image = listed_image(server.url("/latest"))
     await image.fetch()
     assert await image.status() is ImageStatus.DOWNLOADED
@@ -93,7 +93,7 @@ async def test_a_download_tells_its_bytes(published: StoredImage) -> None:
     assert {event.image for event in downloads} == {"1.34.2"}
 
 
-async def test_other_bytes_than_promised_are_not_kept(server: LoopbackServer, store: Path) -> None:
+async def test_other_bytes_than_promised_are_not_kept(server: FaultServer, store: Path) -> None:
     server.files["/x"] = qcow2_disk(marker=2)
     image = listed_image(server.url("/x"))
     with pytest.raises(ChecksumMismatchError) as refused:
@@ -104,14 +104,12 @@ async def test_other_bytes_than_promised_are_not_kept(server: LoopbackServer, st
     assert left_over(store) == []
 
 
-@pytest.mark.parametrize("fault", ["missing", "short", "nobody listens"])
-async def test_a_failing_server_leaves_nothing_behind(
-    server: LoopbackServer, store: Path, fault: str
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("path", ["/missing", None])
+async def test_a_server_without_the_file_leaves_nothing_behind(
+    server: FaultServer, store: Path, path: str | None
 ) -> None:
-    server.files["/x"] = DISK
-    server.promise = 1000 if fault == "short" else 0
-    url = server.url("/x" if fault == "short" else "/missing")
-    image = listed_image("http://127.0.0.1:1/x" if fault == "nobody listens" else url)
+    image = listed_image(server.url(path) if path else "http://127.0.0.1:1/x")
     with pytest.raises(DownloadError) as failed:
         await image.fetch()
     assert failed.value.hint
@@ -119,18 +117,30 @@ async def test_a_failing_server_leaves_nothing_behind(
     assert left_over(store) == []
 
 
+@pytest.mark.usefixtures("impatient")
+async def test_a_download_that_breaks_off_is_not_an_image(server: FaultServer, store: Path) -> None:
+    server.files["/x"] = DISK
+    server.always["/x"] = Truncate(after=0)
+    server.faults["/x"] = [Truncate(after=1000)]
+    image = listed_image(server.url("/x"))
+    with pytest.raises(DownloadError, match=r"(?s)Hint: .*1000 B are kept"):
+        await image.fetch()
+    assert await image.status() is ImageStatus.NOT_DOWNLOADED
+    assert left_over(store) == []
+
+
 async def test_a_file_larger_than_the_free_space_is_not_begun(
-    server: LoopbackServer, store: Path
+    server: FaultServer, store: Path
 ) -> None:
     server.files["/x"] = DISK
-    server.promise = 1 << 60
+    server.always["/x"] = WrongLength(by=1 << 50)
     with pytest.raises(NotEnoughDiskError):
         await listed_image(server.url("/x")).fetch()
     assert left_over(store) == []
 
 
 async def test_a_fetched_file_that_would_read_others_is_refused(
-    server: LoopbackServer, store: Path
+    server: FaultServer, store: Path
 ) -> None:
     raw = bytearray(DISK)
     raw[8:16] = (104).to_bytes(8, "big")
@@ -141,7 +151,7 @@ async def test_a_fetched_file_that_would_read_others_is_refused(
     assert left_over(store) == []
 
 
-async def test_a_cancelled_fetch_leaves_nothing_behind(published: StoredImage, store: Path) -> None:
+async def test_a_cancelled_fetch_is_no_image_yet(published: StoredImage, store: Path) -> None:
     with anyio.CancelScope() as scope, observe(lambda event: scope.cancel()):
         await published.fetch()
     assert scope.cancelled_caught

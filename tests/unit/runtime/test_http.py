@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kutti_sdk.core.errors import InvalidInputError
-from kutti_sdk.runtime.http import http_client
+from kutti_sdk.runtime.http import HttpSettings, http_client
 
 pytestmark = pytest.mark.anyio
 
@@ -92,20 +92,20 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 async def test_downloads_have_no_limit_but_stalls_have() -> None:
-    async with http_client(stall_timeout=7) as client:
+    async with http_client(HttpSettings(stall_timeout=7)) as client:
         assert client.timeout.read == client.timeout.connect == 7
         assert client.follow_redirects
         assert client.headers["Accept-Encoding"] == "identity"
 
 
 async def test_a_server_with_an_unknown_certificate_is_not_trusted(server: Server) -> None:
-    async with http_client() as client:
+    async with http_client(HttpSettings()) as client:
         with pytest.raises(httpx.ConnectError):
             await client.get(server.url)
 
 
 async def test_a_companys_certificate_authority_is_trusted(server: Server) -> None:
-    async with http_client(ca_file=server.ca_file) as client:
+    async with http_client(HttpSettings(ca_file=server.ca_file)) as client:
         assert (await client.get(server.url)).text == "hello"
 
 
@@ -117,7 +117,7 @@ async def test_what_the_system_trusts_is_trusted(
         "load_default_certs",
         lambda context: context.load_verify_locations(server.ca_file),
     )
-    async with http_client() as client:
+    async with http_client(HttpSettings()) as client:
         assert (await client.get(server.url)).text == "hello"
 
 
@@ -129,13 +129,13 @@ async def test_a_file_without_certificates_is_refused(
     if content is not None:
         ca_file.write_bytes(content)
     with pytest.raises(InvalidInputError, match=r"(?s)company.pem.*Hint: .*PEM"):
-        http_client(ca_file=ca_file)
+        http_client(HttpSettings(ca_file=ca_file))
 
 
 @pytest.mark.parametrize("proxy", ["proxy.example.org:3128", "ftp://proxy", "http://proxy:x", ""])
 async def test_a_proxy_that_makes_no_sense_is_refused(proxy: str) -> None:
     with pytest.raises(InvalidInputError, match=r"(?s)the proxy cannot be used.*Hint: .*http://"):
-        http_client(proxy=proxy)
+        http_client(HttpSettings(proxy=proxy))
 
 
 async def test_a_socks_proxy_of_the_environment_tells_what_it_needs(
@@ -143,4 +143,4 @@ async def test_a_socks_proxy_of_the_environment_tells_what_it_needs(
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
     with pytest.raises(InvalidInputError, match=r"Hint: .*httpx\[socks\]"):
-        http_client()
+        http_client(HttpSettings())
