@@ -149,8 +149,11 @@ class PartWriter:
 
     def _hash_more(self) -> None:
         """Hash what an earlier process left: the state of a hash cannot be kept."""
+        rest = self._size - self._hashed
+        if rest <= 0:  # it was decided to begin again
+            return
         self._opened.seek(self._hashed)
-        block = self._opened.read(min(_BLOCK, self._size - self._hashed))
+        block = self._opened.read(min(_BLOCK, rest))
         if not block:
             raise OSError(f"{self._path} became shorter")
         self._digest.update(block)
