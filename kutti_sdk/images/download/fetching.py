@@ -65,7 +65,7 @@ class RetryPolicy:
 
 
 DEFAULT_POLICY = RetryPolicy()
-"""Puts up with a line that is dead for about a minute."""
+"""A minute where connections fail at once; four where a server stays silent."""
 
 
 async def download(
