@@ -358,7 +358,9 @@ def rename(name: str) -> Callable[[Members], None]:
 
 def turn_into(kind: bytes, link: str = "") -> Callable[[Members], None]:
     def change(members: Members) -> None:
-        members[3] = (named("vmlinux", kind, link), b"")
+        content = members[3][1]
+        members[3] = (named("vmlinux", kind, link), content)
+        members[3][0].size = len(content)  # as promised, so that only its kind is wrong
 
     return change
 
