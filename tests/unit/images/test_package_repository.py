@@ -8,7 +8,7 @@ from threading import Event, Thread
 
 import anyio
 import pytest
-from loopback_server import LoopbackServer
+from fault_server import FaultServer
 from package_samples import NAMES
 
 from kutti_sdk.core.errors import ImageBuildError
@@ -38,7 +38,7 @@ def index(*architectures: str) -> bytes:
     ).encode()
 
 
-async def test_packages_are_chosen_from_the_index(server: LoopbackServer, key: Path) -> None:
+async def test_packages_are_chosen_from_the_index(server: FaultServer, key: Path) -> None:
     server.files[f"{FOLDER}/Packages"] = index("amd64", "arm64", "s390x")
     found = await packages_in_repository(server.url(""), V1_34, key=key)
     assert found.version == "1.34.2"
@@ -50,7 +50,7 @@ async def test_packages_are_chosen_from_the_index(server: LoopbackServer, key: P
     ("content", "name"), [(ARMORED, "Release.asc"), (b"\x99\x01binary", "Release.gpg")]
 )
 async def test_apt_is_told_to_trust_the_key_and_no_other(
-    server: LoopbackServer, key: Path, content: bytes, name: str
+    server: FaultServer, key: Path, content: bytes, name: str
 ) -> None:
     server.files[f"{FOLDER}/Packages"] = index("amd64")
     key.write_bytes(content)
@@ -60,19 +60,19 @@ async def test_apt_is_told_to_trust_the_key_and_no_other(
     assert found.files == {name: content}
 
 
-async def test_a_key_that_did_not_come_over_https_is_not_trusted(server: LoopbackServer) -> None:
+async def test_a_key_that_did_not_come_over_https_is_not_trusted(server: FaultServer) -> None:
     server.files[f"{FOLDER}/Packages"] = index("amd64")
     server.files[f"{FOLDER}/Release.key"] = ARMORED
     with pytest.raises(ImageBuildError, match="not sent over HTTPS"):
         await packages_in_repository(server.url(""), V1_34)
 
 
-async def test_a_version_that_is_not_there_is_told(server: LoopbackServer, key: Path) -> None:
+async def test_a_version_that_is_not_there_is_told(server: FaultServer, key: Path) -> None:
     with pytest.raises(ImageBuildError, match=r"there is no .*v1\.34/deb/Packages"):
         await packages_in_repository(server.url(""), V1_34, key=key)
 
 
-async def test_an_index_that_is_none_is_refused(server: LoopbackServer, key: Path) -> None:
+async def test_an_index_that_is_none_is_refused(server: FaultServer, key: Path) -> None:
     server.files[f"{FOLDER}/Packages"] = b"<html>log in to the hotel's network</html>"
     with pytest.raises(ImageBuildError):
         await packages_in_repository(server.url(""), V1_34, key=key)
