@@ -11,12 +11,13 @@ import anyio.to_thread
 
 from kutti_sdk.core.errors import HypervisorError, ImageFormatError, NotEnoughDiskError
 from kutti_sdk.core.events import report
-from kutti_sdk.core.sizes import format_size
+from kutti_sdk.core.sizes import GiB, format_size
 from kutti_sdk.images.disk_source import DiskSource
 from kutti_sdk.images.qemu_programs import DISK_TOOL, locate
 from kutti_sdk.runtime import processes
 
 _PERCENT = re.compile(r"\(([0-9]+(?:\.[0-9]+)?)/100%\)")
+_MEMORY = 2 * GiB  # of addresses; half of it is enough for every format
 _NO_SPACE = "No space left on device"
 
 
@@ -36,7 +37,7 @@ async def convert(source: DiskSource, destination: Path, *, k8s_version: str) ->
         NotEnoughDiskError: When it does not fit.
     """
     await _check_space(source, destination, k8s_version)
-    command = [locate(DISK_TOOL), "convert", "-p", "-W", "-O", "qcow2"]
+    command = [*_limits(), locate(DISK_TOOL), "convert", "-p", "-W", "-O", "qcow2"]
     command += ["--image-opts", source.image_options, str(destination)]
 
     def tell(output: str) -> None:
@@ -58,6 +59,12 @@ async def convert(source: DiskSource, destination: Path, *, k8s_version: str) ->
             hint="It is damaged; get it again.",
             image=k8s_version,
         ) from error
+
+
+def _limits() -> list[str]:
+    """Bound the memory of what follows, where util-linux's program for that is there."""
+    program = shutil.which("prlimit")
+    return [] if program is None else [program, f"--as={_MEMORY}"]
 
 
 async def _check_space(source: DiskSource, destination: Path, k8s_version: str) -> None:

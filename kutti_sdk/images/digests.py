@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,10 +42,10 @@ async def digests_of(path: Path, spans: Sequence[Span]) -> list[str]:
         The checksums in hexadecimal, in the order of the spans. A stretch that
         reaches beyond the end of the file is taken as far as there are bytes.
     """
-    return await anyio.to_thread.run_sync(_read, path, spans, anyio.from_thread.check_cancelled)
+    return await anyio.to_thread.run_sync(_read, path, spans)
 
 
-def _read(path: Path, spans: Sequence[Span], check_cancelled: Callable[[], None]) -> list[str]:
+def _read(path: Path, spans: Sequence[Span]) -> list[str]:
     digests = [hashlib.new(span.algorithm, usedforsecurity=False) for span in spans]
     position = min((span.start for span in spans), default=0)
     end = max((span.start + span.size for span in spans), default=0)
@@ -53,7 +53,7 @@ def _read(path: Path, spans: Sequence[Span], check_cancelled: Callable[[], None]
     with path.open("rb", buffering=0) as file:
         file.seek(position)
         while position < end and (count := file.readinto(buffer[: end - position])):
-            check_cancelled()
+            anyio.from_thread.check_cancelled()
             for span, digest in zip(spans, digests, strict=True):
                 first = max(span.start - position, 0)
                 last = min(span.start + span.size - position, count)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import io
+import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,7 @@ import anyio.to_thread
 
 from kutti_sdk.images.builder.log import build_log
 from kutti_sdk.images.builder.namespace import UserNamespace, subordinate_ids
+from kutti_sdk.images.manifest import Firmware
 
 DISK_SIZE = 3 * 2**30
 """Bytes of the disk as a guest sees it; those that kutti publishes have 100 GiB."""
@@ -85,46 +87,51 @@ _FILES = {
 }
 _SET_HOSTNAME = '#!/bin/sh -e\nhostnamectl set-hostname "$1"\n'
 
-_GRUB_MODULES = ("biosdisk", "part_msdos", "ext2", "linux", "search_fs_uuid")
-_GRUB = "/usr/lib/grub/i386-pc"
+_TABLE = 446  # bytes of a boot sector before its partition table
+_EFI_SIZE = 32 * 2**20
 
 
-def build_ova(folder: Path, kernel_arguments: str) -> Path:
+def build_ova(folder: Path, kernel_arguments: str, firmware: Firmware = "bios") -> Path:
     """Build an .ova, unless the folder has it.
 
     Args:
         folder: Where it is kept, with the packages that it is made from.
         kernel_arguments: `WITH_CREDENTIALS` or `WITHOUT_CREDENTIALS`.
+        firmware: What it boots by.
 
     Returns:
         The file.
     """
     key = hashlib.sha256(Path(__file__).read_bytes() + kernel_arguments.encode()).hexdigest()[:12]
-    ova = folder / f"kutti-{key}.ova"
+    ova = folder / f"kutti-{firmware}-{key}.ova"
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / ".lock"):
         if not ova.exists():
             with TemporaryDirectory(prefix="kutti-ova-", dir=folder) as place:
-                disk = Path(place) / "disk.raw"
+                disk, config = Path(place) / "disk.raw", Path(place) / "grub.cfg"
                 anyio.run(_make_disk, folder, disk)
-                _install_grub(disk, kernel_arguments)
-                pack_ova(disk, ova, Path(place))
+                config.write_text(_grub_config(kernel_arguments))
+                install = _install_efi_grub if firmware == "efi" else _install_bios_grub
+                install(disk, config, Path(place))
+                pack_ova(disk, ova, Path(place), firmware)
     return ova
 
 
-def pack_ova(disk: Path, ova: Path, place: Path) -> None:
+def pack_ova(disk: Path, ova: Path, place: Path, firmware: Firmware = "bios") -> None:
     """Pack a raw disk as VirtualBox exports it: OVF, streamOptimized VMDK, SHA1 manifest.
 
     Args:
         disk: The raw disk.
         ova: The file to write.
-        place: An empty folder on the same file system.
+        place: A folder on the same file system.
+        firmware: What it boots by.
     """
     vmdk = place / "kutti-disk001.vmdk"
     convert = ["qemu-img", "convert", "-f", "raw", "-O", "vmdk", "-o", "subformat=streamOptimized"]
     subprocess.run([*convert, disk, vmdk], check=True)
     envelope = place / "kutti.ovf"
-    envelope.write_text(_envelope(vmdk.name, vmdk.stat().st_size, disk.stat().st_size))
+    sizes = (vmdk.stat().st_size, disk.stat().st_size)
+    envelope.write_text(_envelope(vmdk.name, *sizes, firmware.upper()))
     manifest = place / "kutti.mf"
     manifest.write_text("".join(f"SHA1 ({it.name}) = {_sha1(it)}\n" for it in (envelope, vmdk)))
     beside = place / "kutti.ova"
@@ -239,34 +246,69 @@ _ACCOUNTS = {
 }
 
 
-def _install_grub(disk: Path, kernel_arguments: str) -> None:
+def _install_bios_grub(disk: Path, config: Path, place: Path) -> None:
     """Write GRUB's core image between the boot sector and the partition, where it looks for it."""
-    with TemporaryDirectory(prefix="kutti-grub-") as folder:
-        config, core = Path(folder) / "grub.cfg", Path(folder) / "core.img"
-        config.write_text(
-            f"search.fs_uuid {_UUID} root\n"
-            f"linux /vmlinuz root=UUID={_UUID} ro quiet {kernel_arguments}\n"
-            "initrd /initrd.img\nboot\n"
-        )
-        subprocess.run(
-            [
-                *("grub-mkimage", "-O", "i386-pc", "-p", "/boot/grub", "-c", config, "-o", core),
-                *_GRUB_MODULES,
-            ],
-            check=True,
-        )
-        boot = bytearray(Path(_GRUB, "boot.img").read_bytes())
-        assert 512 + core.stat().st_size <= _PARTITION
-        first, count = _PARTITION // 512, (DISK_SIZE - _PARTITION) // 512
-        entry = b"\x80\xfe\xff\xff\x83\xfe\xff\xff" + first.to_bytes(4, "little")
-        boot[446:512] = (entry + count.to_bytes(4, "little")).ljust(64, b"\0") + b"\x55\xaa"
-        with disk.open("r+b") as file:
-            file.write(boot)
-            with core.open("rb") as source:
-                shutil.copyfileobj(source, file)
+    core = place / "core.img"
+    _make_grub("i386-pc", config, core, "biosdisk")
+    assert 512 + core.stat().st_size <= _PARTITION
+    boot = Path("/usr/lib/grub/i386-pc/boot.img").read_bytes()
+    with disk.open("r+b") as file:
+        file.write(boot[:_TABLE])
+        file.write(_partition_table((0x83, _PARTITION, DISK_SIZE)))
+        with core.open("rb") as source:
+            shutil.copyfileobj(source, file)
 
 
-def _envelope(disk_name: str, file_size: int, capacity: int) -> str:
+def _install_efi_grub(disk: Path, config: Path, place: Path) -> None:
+    """Add a second partition, with GRUB where EFI looks on a disk that it does not know."""
+    program, partition = place / "grub.efi", place / "efi.img"
+    _make_grub("x86_64-efi", config, program)
+    with partition.open("wb") as file:
+        file.truncate(_EFI_SIZE)
+    path = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+    for command in (
+        [shutil.which("mkfs.vfat", path=path), partition],
+        ["mmd", "-i", partition, "::/EFI", "::/EFI/BOOT"],
+        ["mcopy", "-i", partition, program, "::/EFI/BOOT/BOOTX64.EFI"],
+    ):
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    end = DISK_SIZE + _EFI_SIZE
+    with disk.open("r+b") as file:
+        file.seek(_TABLE)
+        file.write(_partition_table((0x83, _PARTITION, DISK_SIZE), (0xEF, DISK_SIZE, end)))
+        file.seek(DISK_SIZE)
+        with partition.open("rb") as source:
+            shutil.copyfileobj(source, file)
+
+
+def _make_grub(platform: str, config: Path, result: Path, *modules: str) -> None:
+    command = ["grub-mkimage", "-O", platform, "-p", "/boot/grub", "-c", config, "-o", result]
+    command += ["part_msdos", "ext2", "linux", "search_fs_uuid", *modules]
+    subprocess.run(command, check=True)
+
+
+def _grub_config(kernel_arguments: str) -> str:
+    return (
+        f"search.fs_uuid {_UUID} root\n"
+        f"linux /vmlinuz root=UUID={_UUID} ro quiet {kernel_arguments}\n"
+        "initrd /initrd.img\nboot\n"
+    )
+
+
+def _partition_table(*partitions: tuple[int, int, int]) -> bytes:
+    """Write the end of a boot sector; a partition is a type and two places in bytes."""
+    entries = b"".join(
+        b"\x80\xfe\xff\xff"
+        + bytes([kind])
+        + b"\xfe\xff\xff"
+        + (start // 512).to_bytes(4, "little")
+        + ((end - start) // 512).to_bytes(4, "little")
+        for kind, start, end in partitions
+    )
+    return entries.ljust(64, b"\0") + b"\x55\xaa"
+
+
+def _envelope(disk_name: str, file_size: int, capacity: int, firmware: str) -> str:
     return f"""<?xml version="1.0"?>
 <Envelope ovf:version="1.0" xml:lang="en-US" xmlns="http://schemas.dmtf.org/ovf/envelope/1"
     xmlns:ovf="http://schemas.dmtf.org/ovf/envelope/1"
@@ -324,7 +366,7 @@ def _envelope(disk_name: str, file_size: int, capacity: int) -> str:
       </Item>
     </VirtualHardwareSection>
     <vbox:Machine ovf:required="false" version="1.19-linux" name="kutti-vbox">
-      <Hardware><Firmware type="BIOS"/></Hardware>
+      <Hardware><Firmware type="{firmware}"/></Hardware>
     </vbox:Machine>
   </VirtualSystem>
 </Envelope>

@@ -16,6 +16,7 @@ from kutti_sdk.core.ssh import SSHCredentials
 from kutti_sdk.drivers.qemu import QemuDriver
 from kutti_sdk.drivers.qemu.enrolment import PUBLISHED_USER
 from kutti_sdk.drivers.qemu.layout import network_files
+from kutti_sdk.images.manifest import Firmware
 from kutti_sdk.ssh.client import AsyncSSHClient
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +32,12 @@ def anyio_backend() -> str:
     return "trio"
 
 
-async def _imported(workspace: Path, kernel_arguments: str, version: str) -> None:
-    ova = await anyio.to_thread.run_sync(ova_builder.build_ova, workspace / "ova", kernel_arguments)
+async def _imported(
+    workspace: Path, kernel_arguments: str, version: str, firmware: Firmware = "bios"
+) -> None:
+    ova = await anyio.to_thread.run_sync(
+        ova_builder.build_ova, workspace / "ova", kernel_arguments, firmware
+    )
     await QemuDriver().import_image(ova, version)
 
 
@@ -41,8 +46,7 @@ async def version(request: pytest.FixtureRequest, vm_workspace: Path) -> AsyncIt
     """A version whose image is removed after the test."""
     name = "1.29.1"
     yield name
-    image = await QemuDriver().get_image(name)
-    await image.purge_local()
+    await (await QemuDriver().get_image(name)).purge_local()
 
 
 async def test_an_ova_boots_by_bios_and_takes_its_identity_from_credentials(
@@ -80,6 +84,13 @@ async def test_an_older_system_is_set_up_over_its_published_user_once(
         await cluster.start()
     await _check_identity(cluster)
     assert "enrol" not in {event.phase for event in events}
+
+
+async def test_an_ova_boots_by_efi(version: str, scratch: str, vm_workspace: Path) -> None:
+    await _imported(vm_workspace, ova_builder.WITH_CREDENTIALS, version, "efi")
+    cluster = await _spec(scratch, version).ensure()
+    await _check_identity(cluster)
+    assert (await cluster["node1"].run("test -d /sys/firmware/efi")).ok
 
 
 def _spec(name: str, version: str) -> kutti.ClusterSpec:

@@ -157,7 +157,8 @@ class QemuDriver(VMDriver):
         """Take an image that no list names from a file or folder.
 
         Args:
-            path: A qcow2 disk that boots by firmware, or an image folder.
+            path: A disk that boots by firmware (qcow2, VMDK, VDI, raw), an .ova, or an
+                image folder.
             k8sversion: The Kubernetes version that it has.
 
         Returns:

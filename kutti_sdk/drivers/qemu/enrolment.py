@@ -63,13 +63,16 @@ class EnrollingSSHClient(AsyncSSHClient):
     async def wait_until_ready(self, address: str) -> None:
         """See `SSHClient.wait_until_ready`; enrols the host if that is needed."""
         await super().wait_until_ready(address)
+        script = anyio.Path(self._record.files.enrolment)
+        if not await script.exists():
+            return
+        ours = await self._is_ours(address)
         network = await records.load_network(self._record.networkname)
         # The host's lock, so that of several who wait for it one enrols it.
         async with locked(network.sockets.lock(self._record.id), timeout=_LOCK_TIMEOUT):
-            script = anyio.Path(self._record.files.enrolment)
             if not await script.exists():
                 return
-            if not await self._is_ours(address):
+            if not ours:
                 await self._enrol(address, await script.read_text())
                 await self._become_ours(address)
             await script.unlink(missing_ok=True)
