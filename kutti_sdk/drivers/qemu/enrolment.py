@@ -15,6 +15,7 @@ INTERFACE.md and buildhttp/preseed_bookworm.cfg of kuttiproject/driver-vbox-imag
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from importlib.resources import files
 
 import anyio
@@ -80,17 +81,11 @@ class EnrollingSSHClient(AsyncSSHClient):
 
     async def _is_ours(self, address: str) -> bool:
         """Tell whether the host shows the key that was made for it, and lets us in."""
-        while True:
-            try:
-                await self.run_with_results(address, "true", check=True)
-            except HostKeyMismatchError:
-                return False
-            except SSHAuthenticationError:
-                raise
-            except SSHConnectionError:  # servers are restarted while a system boots
-                await anyio.sleep(_RETRY)
-            else:
-                return True
+        try:
+            await _patiently(lambda: self.run_with_results(address, "true", check=True))
+        except HostKeyMismatchError:
+            return False
+        return True
 
     async def _become_ours(self, address: str) -> None:
         with anyio.move_on_after(_SETTLE):
@@ -100,6 +95,7 @@ class EnrollingSSHClient(AsyncSSHClient):
         raise HypervisorError(
             f"host {self._record.name!r} was set up, and does not show its new key",
             hint="Look at its console, or restart it.",
+            driver="qemu",
             host=self._record.name,
         )
 
@@ -107,14 +103,16 @@ class EnrollingSSHClient(AsyncSSHClient):
         name, key = self._record.name, self._credentials.private_key
 
         async def attempt(credentials: SSHCredentials, sudo: str) -> CommandResult:
-            return await run_unverified(
-                address,
-                credentials,
-                f"{sudo}sh -s",
-                stdin=script,
-                question=f"{sudo}cat {_MACHINE_UUID}",
-                answer=self._record.uuid,
-                host=name,
+            return await _patiently(
+                lambda: run_unverified(
+                    address,
+                    credentials,
+                    f"{sudo}sh -s",
+                    stdin=script,
+                    question=f"{sudo}cat {_MACHINE_UUID}",
+                    answer=self._record.uuid,
+                    host=name,
+                )
             )
 
         try:
@@ -142,6 +140,17 @@ class EnrollingSSHClient(AsyncSSHClient):
 
     def _tell(self, message: str) -> None:
         report("enrol", message, cluster=self._record.clustername, host=self._record.name)
+
+
+async def _patiently(attempt: Callable[[], Awaitable[CommandResult]]) -> CommandResult:
+    """Repeat what can be repeated while a system boots, whose servers come and go."""
+    while True:
+        try:
+            return await attempt()
+        except (HostKeyMismatchError, SSHAuthenticationError):
+            raise
+        except SSHConnectionError:
+            await anyio.sleep(_RETRY)
 
 
 def enrolment_script(
