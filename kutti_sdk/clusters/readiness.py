@@ -2,7 +2,7 @@
 
 There is no time-out for the whole, which no number fits on every machine. A host
 that stops is noticed at once, and one that has nothing new to say on its console
-for a long time counts as stalled.
+for a long time, and shows no other sign of work, counts as stalled.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class _Bringup:
         self._stall_timeout = stall_timeout
         self._phase = ""
         self._last_sign_of_life = anyio.current_time()
+        self._progress_mark = 0
 
     async def wait(self) -> None:
         async with task_group() as group:
@@ -104,6 +105,11 @@ class _Bringup:
                 seen = console
                 self._enter(self._phase, console.splitlines()[-1].strip())
             elif anyio.current_time() - self._last_sign_of_life > self._stall_timeout:
+                mark = await self._host.progress_mark()
+                if mark != self._progress_mark:  # images from elsewhere are silent while they boot
+                    self._progress_mark = mark
+                    self._last_sign_of_life = anyio.current_time()
+                    continue
                 raise ReadyTimeoutError(
                     f"host {self._host.name!r} stalled in phase {self._phase!r}: "
                     f"nothing new on its console for {self._stall_timeout:g} s",

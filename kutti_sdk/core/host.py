@@ -211,6 +211,17 @@ class VMHost(ABC):
             The client.
         """
 
+    async def progress_mark(self) -> int:
+        """Tell by a number that changes whether a host is at work that it says nothing of.
+
+        A host that has not got ready yet, and whose console is silent, is not given up
+        for as long as this changes. There need not be such a number.
+
+        Returns:
+            The number; here always 0.
+        """
+        return 0
+
     @abstractmethod
     async def forward_port(self, host_port: int, vm_port: int, *, address: str = LOOPBACK) -> int:
         """Let a port of this machine lead to a port of the host, now and after restarts.

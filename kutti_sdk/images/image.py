@@ -119,7 +119,12 @@ class StoredImage(VMImage):
 
     async def _keep(self, file: Path, entry: CatalogueEntry) -> None:
         try:
-            await keep_file(file, self.k8s_version, sha256=entry.checksum)
+            await keep_file(
+                file,
+                self.k8s_version,
+                sha256=entry.checksum,
+                image_checksum=entry.image_checksum,
+            )
         except ImageError:  # it is what was promised, and of no use
             await forget(entry.checksum)
             raise

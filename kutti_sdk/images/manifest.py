@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -39,6 +39,9 @@ FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """A SHA-256 checksum in lower case hexadecimal."""
+
+Firmware = Literal["bios", "efi"]
+"""What a disk with a boot loader of its own boots by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +85,11 @@ class ImageManifest:
         created: When it was made, as an ISO 8601 UTC time.
         disk: The root disk, always qcow2.
         boot: How it boots, or None for firmware and the disk's own boot loader.
+        firmware: Which firmware, where it boots by one.
         ssh_user: The user whose SSH key a driver installs.
         credentials: Whether systemd (251 or later) inside takes the host's identity
-            from system credentials, so that nobody has to log in to set it up.
+            from system credentials, so that nobody has to log in to set it up; None
+            when only a boot can tell, as for every disk that was made elsewhere.
         packages: Versions of the packages inside, by name, where they are known.
         package_files: SHA-256 of the package files that are not Debian's, by name.
         container_archives: SHA-256 of the archives that container images came from,
@@ -100,8 +105,9 @@ class ImageManifest:
     created: str
     disk: ImageFile
     boot: DirectBoot | None = None
+    firmware: Firmware = "bios"
     ssh_user: str = "root"
-    credentials: bool = False
+    credentials: bool | None = False
     packages: dict[str, str] = field(default_factory=dict)
     package_files: dict[str, Sha256] = field(default_factory=dict)
     container_archives: dict[str, Sha256] = field(default_factory=dict)

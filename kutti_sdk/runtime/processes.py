@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOENT
@@ -174,15 +174,45 @@ async def run(argv: Sequence[str], *, timeout: float) -> str:
                 f"{name} did not end within {timeout:g} s{_last_words(errors, output)}"
             ) from None
         except OSError as error:
-            raise HypervisorError(
-                f"{argv[0]} could not be started: {error.strerror}",
-                hint="Is it installed, and on PATH?" if error.errno == ENOENT else None,
-            ) from error
+            raise _not_started(argv[0], error) from error
         if status != 0:
-            end = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-            raise HypervisorError(f"{name} {end}{_last_words(errors, output)}")
+            raise HypervisorError(f"{name} {_ending(status)}{_last_words(errors, output)}")
         output.seek(0)
         return output.read().decode(errors="replace")
+
+
+async def follow(argv: Sequence[str], on_output: Callable[[str], None]) -> None:
+    """Run a program to its end, for as long as it takes, and read along.
+
+    When the caller is cancelled, it is killed with all processes of its group.
+
+    Args:
+        argv: Program and arguments.
+        on_output: Called with each piece that it writes to standard output.
+
+    Raises:
+        HypervisorError: When it fails, with the end of what it wrote to standard error.
+    """
+    name = Path(argv[0]).name
+    with TemporaryFile() as errors:
+        with anyio.CancelScope(shield=True):  # or it could be started and nobody know of it
+            try:
+                process = await anyio.open_process(
+                    argv, stdin=subprocess.DEVNULL, stderr=errors, start_new_session=True
+                )
+            except OSError as error:
+                raise _not_started(argv[0], error) from error
+        async with process:
+            try:
+                assert process.stdout is not None
+                async for piece in process.stdout:
+                    on_output(piece.decode(errors="replace"))
+                status = await process.wait()
+            except BaseException:
+                _kill_group(process)
+                raise
+        if status != 0:
+            raise HypervisorError(f"{name} {_ending(status)}{_last_words(errors)}")
 
 
 async def start_daemon(
@@ -249,6 +279,17 @@ def _kill_group(leader: anyio.abc.Process) -> None:
         # refuses where only the remains of processes are.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(leader.pid, signal.SIGKILL)
+
+
+def _not_started(program: str, error: OSError) -> HypervisorError:
+    return HypervisorError(
+        f"{program} could not be started: {error.strerror}",
+        hint="Is it installed, and on PATH?" if error.errno == ENOENT else None,
+    )
+
+
+def _ending(status: int) -> str:
+    return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
 
 
 def _last_words(*files: IO[bytes]) -> str:

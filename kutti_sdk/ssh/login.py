@@ -45,6 +45,30 @@ async def log_in(
         OSError: When the address cannot be reached.
         asyncssh.Error: For everything that the two ends do not agree about.
     """
+    return await _connect(endpoint, connected, _host_trust(endpoint))
+
+
+async def log_in_unverified(endpoint: Endpoint) -> asyncssh.SSHClientConnection:
+    """Connect and log in to whoever answers, unseen; runs on the island.
+
+    Args:
+        endpoint: Where to and as whom; its host key is not looked at.
+
+    Returns:
+        The connection.
+
+    Raises:
+        SSHAuthenticationError: As `log_in` does, and for all that follow.
+        TimeoutError: When it took longer than the endpoint's time-out.
+        OSError: When the address cannot be reached.
+        asyncssh.Error: For everything that the two ends do not agree about.
+    """
+    return await _connect(endpoint, None, {"known_hosts": None})
+
+
+async def _connect(
+    endpoint: Endpoint, connected: socket.socket | None, trust: dict[str, Any]
+) -> asyncssh.SSHClientConnection:
     credentials = endpoint.credentials
     async with asyncio.timeout(endpoint.connect_timeout), AsyncExitStack() as agents:
         keys = await _client_keys(endpoint, agents)
@@ -53,7 +77,7 @@ async def log_in(
             sock=connected,
             config=None,
             username=credentials.username,
-            **_host_trust(endpoint),
+            **trust,
             client_keys=keys or None,
             agent_path=None,
             password=credentials.password,

@@ -185,7 +185,8 @@ class QemuDriver(VMDriver):
         """Take an image from a file or folder.
 
         Args:
-            path: A bundle, a qcow2 disk that boots by firmware, or an image folder.
+            path: A disk that boots by firmware (qcow2, VMDK, VDI, raw), an .ova, a bundle,
+                or an image folder.
             k8sversion: The Kubernetes version that it has. Bundles and image folders know
                 it themselves; for everything else None stands for ``none``.
 

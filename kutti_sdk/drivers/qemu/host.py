@@ -20,6 +20,7 @@ from kutti_sdk.core.ssh import SSHClient, SSHCredentials
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import capacity, forwards, layout, lifecycle, records
 from kutti_sdk.drivers.qemu.console import read_console
+from kutti_sdk.drivers.qemu.enrolment import EnrollingSSHClient
 from kutti_sdk.drivers.qemu.records import HostRecord
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.locks import locked
@@ -165,8 +166,15 @@ class QemuHost(VMHost):
         )
 
     async def ssh_client(self) -> SSHClient:
-        """Give a client that can log in to this host."""
-        return AsyncSSHClient(await self.ssh_credentials(), host=self.name)
+        """Give a client that can log in to this host; enrols it where that is to be done."""
+        record, credentials = await self._record(), await self.ssh_credentials()
+        if await anyio.Path(record.files.enrolment).exists():
+            return EnrollingSSHClient(credentials, record)
+        return AsyncSSHClient(credentials, host=self.name)
+
+    async def progress_mark(self) -> int:
+        """Tell how much it has read from its disk; see `VMHost.progress_mark`."""
+        return await lifecycle.bytes_read(await self._record())
 
     @interruptible
     async def forward_port(self, host_port: int, vm_port: int, *, address: str = LOOPBACK) -> int:

@@ -9,13 +9,26 @@ string from a file, so that no key is seen in a list of processes.
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from ipaddress import IPv4Network
 
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 
+SSHD_CONFIG = """\
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+PermitRootLogin prohibit-password
+"""
+"""Settings of the SSH server of a disk that was made elsewhere: keys only."""
+
 
 def smbios_string(
-    host: HostRecord, network: NetworkRecord, *, host_key: str, authorized_key: str
+    host: HostRecord,
+    network: NetworkRecord,
+    *,
+    host_key: str,
+    authorized_key: str,
+    more: Sequence[str] = (),
 ) -> bytes:
     """Write the SMBIOS string that gives a host its identity.
 
@@ -24,6 +37,7 @@ def smbios_string(
         network: Its network.
         host_key: Private key of its SSH server, in OpenSSH's format.
         authorized_key: Public key that may log in.
+        more: More lines of tmpfiles.d(5).
 
     Returns:
         The content of the file for ``-smbios type=11,path=``.
@@ -35,26 +49,72 @@ def smbios_string(
         _file("/etc/ssh/ssh_host_ed25519_key.pub", f"{host.host_key}\n"),
         f"d {home}/.ssh 0700 {owner} -",
         _file(f"{home}/.ssh/authorized_keys", f"{authorized_key}\n", mode="0600", owner=owner),
-        _file("/etc/hosts", _hosts_file(host, network)),
+        _file("/etc/hosts", hosts_file(host, network)),
         _file("/etc/resolv.conf", _resolver_file(network)),
         _file("/etc/systemd/network/10-kutti.network", _network_file(host, network)),
+        *more,
     ]
     text = "".join(f"{line}\n" for line in lines)
     encoded = b64encode(text.encode()).decode()
     return f"io.systemd.credential.binary:tmpfiles.extra={encoded}".encode()
 
 
-def _file(path: str, content: str, *, mode: str = "0644", owner: str = "root root") -> str:
-    # f+ replaces what is there; ~ says that the content is base64.
-    return f"f+~ {path} {mode} {owner} - {b64encode(content.encode()).decode()}"
+def foreign_lines(host: HostRecord) -> list[str]:
+    """Write what a disk that was made elsewhere needs as well.
+
+    It boots its own kernel, which is not told the host's name; its machine id is the
+    same on every host, and its users may have passwords that are published.
+
+    Args:
+        host: The host.
+
+    Returns:
+        Lines of tmpfiles.d(5).
+    """
+    return [
+        _file("/etc/hostname", f"{host.name}\n"),
+        # PID 1 has set the name by now from the file as it was.
+        f"w /proc/sys/kernel/hostname - - - - {host.name}",
+        _file("/etc/machine-id", f"{machine_id(host)}\n", mode="0444"),
+        "L+ /var/lib/dbus/machine-id - - - - /etc/machine-id",
+        "d /etc/ssh/sshd_config.d 0755 root root -",
+        # Of several values sshd takes the first; this file is the first of them.
+        _file("/etc/ssh/sshd_config.d/00-kutti.conf", SSHD_CONFIG),
+    ]
 
 
-def _hosts_file(host: HostRecord, network: NetworkRecord) -> str:
+def machine_id(host: HostRecord) -> str:
+    """Give a host's machine id: its SMBIOS UUID, in the way of machine-id(5).
+
+    Args:
+        host: The host.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    return host.uuid.replace("-", "")
+
+
+def hosts_file(host: HostRecord, network: NetworkRecord) -> str:
+    """Write a host's hosts(5) file.
+
+    Args:
+        host: The host.
+        network: Its network.
+
+    Returns:
+        The content.
+    """
     return (
         "127.0.0.1 localhost\n"
         "::1 localhost ip6-localhost ip6-loopback\n"
         f"{host.address} {host.name}.{network.domain} {host.name}\n"
     )
+
+
+def _file(path: str, content: str, *, mode: str = "0644", owner: str = "root root") -> str:
+    # f+ replaces what is there; ~ says that the content is base64.
+    return f"f+~ {path} {mode} {owner} - {b64encode(content.encode()).decode()}"
 
 
 def _resolver_file(network: NetworkRecord) -> str:

@@ -11,6 +11,8 @@ data_dir()/qemu/networks/NETWORK/
         host.json       the host's record
         disk.qcow2      an overlay over the image's disk
         identity        the host's keys and address, for SMBIOS; mode 0600
+        enrolment       what the first log-in may have to run; gone when that is done
+        efi-variables   only where it boots by EFI
         console.log     what it wrote to its serial console
         qemu.pid
 runtime_dir()/NETWORK-ID/
@@ -117,6 +119,16 @@ class HostFiles:
     def identity(self) -> Path:
         """What QEMU puts into its SMBIOS tables."""
         return self.folder / "identity"
+
+    @property
+    def enrolment(self) -> Path:
+        """What is run at the first log-in, where nobody knows whether it takes its identity."""
+        return self.folder / "enrolment"
+
+    @property
+    def efi_variables(self) -> Path:
+        """Its EFI variables, where it boots by EFI."""
+        return self.folder / "efi-variables"
 
     @property
     def console(self) -> Path:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import anyio
+import anyio.to_thread
 
 from kutti_sdk.core.errors import HypervisorError, PortInUseError
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import forwards, records
 from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
 from kutti_sdk.drivers.qemu.binaries import find_qemu
+from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
 from kutti_sdk.drivers.qemu.images import image_of
 from kutti_sdk.drivers.qemu.machine import host_command
 from kutti_sdk.drivers.qemu.qmp import ask_agent, monitor
@@ -42,6 +44,7 @@ async def start_host(network: NetworkRecord, record: HostRecord) -> None:
     qemu = await find_qemu()
     image = await image_of(record)
     accelerator = await choose_accelerator(qemu, image.kernel)
+    efi = await anyio.to_thread.run_sync(find_efi, qemu) if boots_by_efi(image.manifest) else None
     command = host_command(
         qemu,
         record,
@@ -49,6 +52,7 @@ async def start_host(network: NetworkRecord, record: HostRecord) -> None:
         accelerator=accelerator,
         manifest=image.manifest,
         image_folder=image.folder,
+        efi=efi,
     )
     try:
         await run_all(
@@ -98,6 +102,24 @@ async def host_status(record: HostRecord) -> HostStatus:
     if state in _RUNNING_STATES:
         return HostStatus.RUNNING
     return HostStatus.STOPPED if state in _STOPPED_STATES else HostStatus.ERROR
+
+
+async def bytes_read(record: HostRecord) -> int:
+    """Ask QEMU how much a host has read from its disk; a host that boots goes on reading.
+
+    Args:
+        record: The host.
+
+    Returns:
+        Bytes since it was started; 0 when there is no answer.
+    """
+    network = await records.load_network(record.networkname)
+    try:
+        async with monitor(network.sockets.monitor(record.id), timeout=_STATUS_TIMEOUT) as qemu:
+            devices = await qemu.execute("query-blockstats")
+            return sum(int(device["stats"]["rd_bytes"]) for device in devices)
+    except HypervisorError:
+        return 0
 
 
 async def shut_down(record: HostRecord, identity: processes.ProcessIdentity) -> None:

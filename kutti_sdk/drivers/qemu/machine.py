@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kutti_sdk.core.sizes import MiB
 from kutti_sdk.drivers.qemu.binaries import Qemu
+from kutti_sdk.drivers.qemu.firmware import EfiFirmware
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.images.manifest import ImageManifest
 
@@ -20,6 +21,13 @@ CPU_MODELS = {"tcg": "qemu64,+rdrand"}
 
 _LEAST_TRANSLATED = 128 * MiB  # room for the code of a boot, with two new beginnings
 _MOST_TRANSLATED = 1024 * MiB
+
+# VirtualBox's card is in this slot, and images that were made there name it enp0s3.
+_CARD_SLOT = "3"
+
+# Where ACPI offers slots to be changed while the machine runs, udev names cards by
+# the slots' numbers (ens3) and not by their place on the bus (enp0s3).
+_FOREIGN_MACHINE = ["-global", "PIIX4_PM.acpi-root-pci-hotplug=off"]
 
 # System calls that a guest which broke out of QEMU may not use. Denying spawn and
 # elevateprivileges as well would keep -daemonize from working.
@@ -34,6 +42,7 @@ def host_command(
     accelerator: str,
     manifest: ImageManifest,
     image_folder: Path,
+    efi: EfiFirmware | None = None,
 ) -> list[str]:
     """Write the command line that runs a host in the background.
 
@@ -44,6 +53,7 @@ def host_command(
         accelerator: Name of an accelerator: ``kvm``, ``tcg``.
         manifest: What its image is.
         image_folder: Where its image is.
+        efi: The EFI firmware that it boots by; None for a BIOS, or for no firmware.
 
     Returns:
         Program and arguments.
@@ -61,7 +71,7 @@ def host_command(
             "-netdev",
             f"stream,id=net0,server=on,addr.type=unix,addr.path={escaped(sockets.card(host.id))}",
         ),
-        *("-device", f"virtio-net-pci,netdev=net0,mac={host.mac},romfile="),
+        *("-device", f"virtio-net-pci,netdev=net0,mac={host.mac},addr={_CARD_SLOT},romfile="),
         *("-device", "virtio-rng-pci"),
         *("-device", "virtio-serial-pci"),
         *(
@@ -79,6 +89,10 @@ def host_command(
             *("-initrd", str(image_folder / manifest.boot.initrd.name)),
             *("-append", f"{manifest.boot.cmdline} systemd.hostname={host.name}"),
         ]
+    else:
+        command += _FOREIGN_MACHINE
+    if efi is not None:
+        command += _efi_arguments(efi, files.efi_variables)
     return command
 
 
@@ -131,6 +145,19 @@ def escaped(path: Path) -> str:
         The value.
     """
     return str(path).replace(",", ",,")
+
+
+def _efi_arguments(efi: EfiFirmware, variables: Path) -> list[str]:
+    code = escaped(Path(efi.executable.filename))
+    return [
+        *("-blockdev", f"driver=file,node-name=efi-code-file,read-only=on,filename={code}"),
+        *("-blockdev", f"driver=file,node-name=efi-variables-file,filename={escaped(variables)}"),
+        "-blockdev",
+        f"driver={efi.executable.format},node-name=efi-code,read-only=on,file=efi-code-file",
+        "-blockdev",
+        f"driver={efi.nvram_template.format},node-name=efi-variables,file=efi-variables-file",
+        *("-machine", "pflash0=efi-code,pflash1=efi-variables"),
+    ]
 
 
 def _overlay(disk: Path) -> str:

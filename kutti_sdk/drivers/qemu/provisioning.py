@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
+from pathlib import Path
 
 import anyio
 import anyio.to_thread
@@ -20,7 +21,9 @@ from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.sizes import format_size
 from kutti_sdk.drivers.qemu import capacity, forwards, layout, lifecycle, records
 from kutti_sdk.drivers.qemu.binaries import find_qemu
-from kutti_sdk.drivers.qemu.identity import smbios_string
+from kutti_sdk.drivers.qemu.enrolment import enrolment_script
+from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
+from kutti_sdk.drivers.qemu.identity import foreign_lines, smbios_string
 from kutti_sdk.drivers.qemu.images import image_for_new_host
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import tell_switch
@@ -74,6 +77,7 @@ async def create_host(
             host=hostname,
         )
     await capacity.check_disk(1)
+    variables = await _first_variables(image)
     async with locked(network.files.lock):
         await records.load_network(networkname)  # it may be gone by now
         hosts = await records.load_hosts(networkname)
@@ -96,13 +100,14 @@ async def create_host(
             host_key=host_key.public_line,
         )
         authorized = await cluster_key_pair(clustername)
-        identity = smbios_string(
-            record,
-            network,
-            host_key=host_key.private_text,
-            authorized_key=authorized.public_line,
-        )
-        await _make_folder(record, image, identity)
+        keys = {"host_key": host_key.private_text, "authorized_key": authorized.public_line}
+        more = foreign_lines(record) if image.manifest.boot is None else ()
+        own = {record.files.identity: smbios_string(record, network, **keys, more=more)}
+        if image.manifest.credentials is not True:
+            own[record.files.enrolment] = enrolment_script(record, network, **keys)
+        if variables is not None:
+            own[record.files.efi_variables] = variables
+        await _make_folder(record, image, own)
         await tell_switch(network, [*hosts, record])
     return record
 
@@ -169,7 +174,15 @@ def _mac_for(address: str) -> str:
     return ":".join(["52:54", *(f"{int(part):02x}" for part in address.split("."))])
 
 
-async def _make_folder(record: HostRecord, image: LocalImage, identity: bytes) -> None:
+async def _first_variables(image: LocalImage) -> bytes | None:
+    if not boots_by_efi(image.manifest):
+        return None
+    efi = await anyio.to_thread.run_sync(find_efi, await find_qemu())
+    return await anyio.Path(efi.nvram_template.filename).read_bytes()
+
+
+async def _make_folder(record: HostRecord, image: LocalImage, own: dict[Path, bytes]) -> None:
+    """Make a host's folder with its disk, its record, and files of its own; see `layout`."""
     qemu = await find_qemu()
     place = record.files.folder
     beside = layout.HostFiles(
@@ -184,7 +197,8 @@ async def _make_folder(record: HostRecord, image: LocalImage, identity: bytes) -
         except HypervisorError:
             await make_sure_here(image)  # that it is gone tells more than what qemu-img says
             raise
-        await anyio.to_thread.run_sync(state.write_bytes, beside.identity, identity)
+        for path, content in own.items():
+            await anyio.to_thread.run_sync(state.write_bytes, beside.folder / path.name, content)
         await state.save(beside.record, record)
         # From the rename on the image has a user; whoever removes it looks for users
         # under the same lock, and may have done so while the disk was made.

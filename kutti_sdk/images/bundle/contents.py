@@ -72,21 +72,6 @@ class Contents:
         return sum(member.file.size for member in self.members)
 
 
-def is_bundle(path: Path) -> bool:
-    """Tell whether a file means to be a bundle. Reads it: call it in a thread.
-
-    Args:
-        path: The file.
-
-    Returns:
-        True when it begins as bundles do.
-    """
-    with path.open("rb") as file:
-        name, _, _ = file.read(BLOCK).partition(b"\0")
-    # A damaged bundle is one as well: it should be told to be damaged.
-    return name == MANIFEST_NAME.encode()
-
-
 def read_manifest(path: Path) -> ImageManifest:
     """Read only the manifest of a bundle. Reads the file: call it in a thread.
 

@@ -51,12 +51,13 @@ async def import_bundle(
             return await _take_out(file, contents, place / "image")
 
 
-async def keep_bundle(bundle: Path, k8s_version: str) -> LocalImage:
+async def keep_bundle(bundle: Path, k8s_version: str, *, checksum: str) -> LocalImage:
     """Take the image out of a bundle in an incoming folder, and keep it.
 
     Args:
         bundle: The bundle, in a folder of `incoming`, which removes it in the end.
         k8s_version: The Kubernetes version that the image must have.
+        checksum: The checksum that the image must be known by.
 
     Returns:
         The image.
@@ -65,7 +66,7 @@ async def keep_bundle(bundle: Path, k8s_version: str) -> LocalImage:
         KuttiError: As `import_bundle` does.
     """
     async with _opened(bundle) as file:
-        contents = await _judged(file, bundle, k8s_version, None)
+        contents = await _judged(file, bundle, k8s_version, checksum)
         return await _take_out(file, contents, bundle.with_name("image"))
 
 

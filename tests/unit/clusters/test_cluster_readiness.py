@@ -17,6 +17,7 @@ from kutti_sdk.core.errors import (
 from kutti_sdk.core.events import ProgressEvent, observe
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.simulated import SimulatedDriver
+from kutti_sdk.drivers.simulated.host import SimulatedHost
 
 pytestmark = pytest.mark.anyio
 
@@ -125,3 +126,21 @@ async def test_a_node_that_is_deleted_while_it_boots_ends_the_wait(
         await (await attach("lab", driver=driver)).delete()
     assert len(failures) == 1
     assert not await driver.list_hosts()
+
+
+async def test_a_silent_host_that_is_at_work_is_given_time(
+    lab: ClusterSpec, driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Images from elsewhere write to a screen; what they do then is seen at their disks.
+    marks = iter([1, 2, 3])
+    asked: list[int] = []
+
+    async def progress_mark(host: SimulatedHost) -> int:
+        asked.append(next(marks, 3))
+        return asked[-1]
+
+    monkeypatch.setattr(SimulatedHost, "progress_mark", progress_mark)
+    driver.faults.silence_ssh("node1")
+    with pytest.raises(ReadyTimeoutError):
+        await lab.nodes(1).ensure(stall_timeout=0.2)
+    assert asked == [1, 2, 3, 3]

@@ -294,7 +294,10 @@ async def test_a_bundle_in_an_incoming_folder_becomes_its_image(
     async with incoming() as place:
         shutil.copy(bundle, place / "download")
         checksum = hashlib.sha256(bundle.read_bytes()).hexdigest()
-        assert await keep_file(place / "download", VERSION, sha256=checksum) == image
+        kept = await keep_file(
+            place / "download", VERSION, sha256=checksum, image_checksum=image.checksum
+        )
+    assert kept == image
     assert names_in(store) == [image.checksum]
 
 

@@ -17,6 +17,7 @@ from kutti_sdk.core.errors import (
 )
 from kutti_sdk.core.image import VMImage
 from kutti_sdk.drivers.qemu import QemuDriver, provisioning, records
+from kutti_sdk.drivers.qemu.settings import ImageSettings
 from kutti_sdk.images.store import local_images
 from kutti_sdk.runtime.directories import config_dir
 
@@ -75,8 +76,8 @@ async def test_an_image_that_is_purged_before_a_disk_is_made_gives_no_host(
 ) -> None:
     find = provisioning.image_for_new_host
 
-    async def find_then_purge(k8sversion: str) -> object:
-        found = await find(k8sversion)
+    async def find_then_purge(k8sversion: str, settings: ImageSettings) -> object:
+        found = await find(k8sversion, settings)
         await image.purge_local()
         return found
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kutti_sdk.drivers.qemu.binaries import Qemu
-from kutti_sdk.drivers.qemu.identity import smbios_string
+from kutti_sdk.drivers.qemu.firmware import EfiFirmware, FirmwareFile
+from kutti_sdk.drivers.qemu.identity import foreign_lines, smbios_string
 from kutti_sdk.drivers.qemu.machine import base_arguments, escaped, host_command
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.images.manifest import DirectBoot, ImageFile, ImageManifest
@@ -60,6 +61,34 @@ def test_an_image_without_a_kernel_boots_by_firmware(
     assert not {"-kernel", "-initrd", "-append"} & set(_command(host, network, None))
 
 
+def test_a_foreign_disk_finds_its_card_where_virtualbox_has_it(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    text = " ".join(_command(host, network, None))
+    assert "addr=3" in text
+    assert "PIIX4_PM.acpi-root-pci-hotplug=off" in text
+
+
+def test_efi_has_its_code_in_common_and_its_variables_for_itself(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    efi = EfiFirmware(FirmwareFile("/fw/code,1.fd", "raw"), FirmwareFile("/fw/variables", "raw"))
+    command = host_command(
+        _QEMU,
+        host,
+        network,
+        accelerator="tcg",
+        manifest=_manifest(None),
+        image_folder=Path("/images/one"),
+        efi=efi,
+    )
+    text = " ".join(command)
+    assert "read-only=on,filename=/fw/code,,1.fd" in text
+    assert f"filename={host.files.efi_variables}" in text
+    assert "/fw/variables" not in text, "that is a template"
+    assert "pflash0=efi-code,pflash1=efi-variables" in text
+
+
 def test_no_secret_is_on_the_command_line(host: HostRecord, network: NetworkRecord) -> None:
     text = " ".join(_command(host, network, None))
     assert "ssh-ed25519" not in text
@@ -97,13 +126,8 @@ def test_the_identity_names_keys_addresses_and_names(
     host: HostRecord, network: NetworkRecord
 ) -> None:
     raw = smbios_string(host, network, host_key="PRIVATE\n", authorized_key="ssh-ed25519 BBBB")
-    name, _, value = raw.partition(b"=")
-    assert name == b"io.systemd.credential.binary:tmpfiles.extra"
-    files = {}
-    for line in base64.b64decode(value).decode().splitlines():
-        kind, path, mode, *_, content = line.split(" ")
-        if kind.startswith("f"):
-            files[path] = (mode, base64.b64decode(content).decode())
+    assert raw.startswith(b"io.systemd.credential.binary:tmpfiles.extra=")
+    files = _files(raw)
     assert files["/etc/ssh/ssh_host_ed25519_key"] == ("0600", "PRIVATE\n")
     assert files["/root/.ssh/authorized_keys"] == ("0600", "ssh-ed25519 BBBB\n")
     assert "10.20.30.11 node1.lab.kutti node1" in files["/etc/hosts"][1]
@@ -111,3 +135,28 @@ def test_the_identity_names_keys_addresses_and_names(
     network_file = files["/etc/systemd/network/10-kutti.network"][1]
     assert "Address=10.20.30.11/24" in network_file
     assert "Gateway=10.20.30.2" in network_file
+
+
+def test_a_foreign_disk_gets_a_name_a_machine_id_and_no_passwords(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    raw = smbios_string(
+        host, network, host_key="PRIVATE\n", authorized_key="KEY", more=foreign_lines(host)
+    )
+    files = _files(raw)
+    assert files["/etc/hostname"][1] == "node1\n"
+    assert files["/etc/machine-id"] == ("0444", f"{host.uuid.replace('-', '')}\n")
+    assert "PasswordAuthentication no" in files["/etc/ssh/sshd_config.d/00-kutti.conf"][1]
+    assert "w /proc/sys/kernel/hostname - - - - node1" in _lines(raw)
+
+
+def _files(smbios: bytes) -> dict[str, tuple[str, str]]:
+    """Mode and content of each file that a string has written."""
+    fields = (line.split(" ") for line in _lines(smbios) if line.startswith("f"))
+    return {
+        path: (mode, base64.b64decode(content).decode()) for _, path, mode, *_, content in fields
+    }
+
+
+def _lines(smbios: bytes) -> list[str]:
+    return base64.b64decode(smbios.partition(b"=")[2]).decode().splitlines()

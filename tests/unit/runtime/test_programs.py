@@ -14,6 +14,7 @@ import pytest
 from kutti_sdk.core.errors import HypervisorError
 from kutti_sdk.runtime.processes import (
     ProcessIdentity,
+    follow,
     identify,
     identity_from_pidfile,
     is_alive,
@@ -152,6 +153,32 @@ print(anyio.run(lambda: run({inner!r}, timeout=60)))
         assert scope.cancelled_caught
         if family.pidfile.exists():
             await family.until_dead()
+
+
+class TestFollow:
+    async def test_it_is_read_along_while_it_runs(self, tmp_path: Path) -> None:
+        go_on = tmp_path / "go-on"
+        script = f"echo begun; while [ ! -e {go_on} ]; do sleep 0.02; done; echo done"
+        heard: list[str] = []
+
+        def hear(output: str) -> None:
+            heard.append(output)
+            go_on.touch()
+
+        with anyio.fail_after(60):  # it waits for being heard
+            await follow(["sh", "-c", script], hear)
+        assert "".join(heard) == "begun\ndone\n"
+
+    async def test_a_failure_tells_the_end_of_the_error_output(self) -> None:
+        with pytest.raises(HypervisorError, match=r"sh ended with status 3: no luck$"):
+            await follow(["sh", "-c", "echo fine; echo no luck >&2; exit 3"], lambda output: None)
+
+    async def test_calling_it_off_ends_its_children(self, family: Family) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(follow, family.waits, lambda output: None)
+            await family.until_born()
+            group.cancel_scope.cancel()
+        await family.until_dead()
 
 
 class Daemon:
