@@ -9,7 +9,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-PYTEST_ARGS ?=
 
 help: ## Tell what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,7 +18,12 @@ quickstart: $(VENV)/.installed ## Two virtual machines on one network, from noth
 
 test: $(VENV)/.installed-dev ## Everything that is tested, with real virtual machines
 	$(SUDO) tests/install-system-packages
+ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+else
+	$(BIN)/python -m pytest -m "not vm" --numprocesses=logical
+	$(BIN)/python -m pytest -m vm # one after the other: each wants all cores
+endif
 
 lint: $(VENV)/.installed-dev ## Style, types, and imports that run one way
 	$(BIN)/ruff check .

@@ -62,14 +62,15 @@ async def test_an_ova_boots_by_bios_and_takes_its_identity_from_credentials(
     assert "enrol" not in {event.phase for event in events}
 
 
-async def test_an_older_system_is_set_up_over_its_published_user_once(
+async def test_an_older_system_boots_by_efi_and_is_set_up_over_its_published_user_once(
     version: str, scratch: str, vm_workspace: Path
 ) -> None:
-    await _imported(vm_workspace, ova_builder.WITHOUT_CREDENTIALS, version)
+    await _imported(vm_workspace, ova_builder.WITHOUT_CREDENTIALS, version, "efi")
     events: list[ProgressEvent] = []
     with observe(events.append):
         cluster = await _spec(scratch, version).ensure()
 
+    assert (await cluster["node1"].run("test -d /sys/firmware/efi")).ok
     await _check_identity(cluster)
     await _check_passwords_are_closed(cluster)
     shadow = await cluster["node1"].run("cut -d: -f1,2 /etc/shadow | grep '[$]'", check=True)
@@ -84,13 +85,6 @@ async def test_an_older_system_is_set_up_over_its_published_user_once(
         await cluster.start()
     await _check_identity(cluster)
     assert "enrol" not in {event.phase for event in events}
-
-
-async def test_an_ova_boots_by_efi(version: str, scratch: str, vm_workspace: Path) -> None:
-    await _imported(vm_workspace, ova_builder.WITH_CREDENTIALS, version, "efi")
-    cluster = await _spec(scratch, version).ensure()
-    await _check_identity(cluster)
-    assert (await cluster["node1"].run("test -d /sys/firmware/efi")).ok
 
 
 def _spec(name: str, version: str) -> kutti.ClusterSpec:
