@@ -34,6 +34,7 @@ def host_command(
     accelerator: str,
     manifest: ImageManifest,
     image_folder: Path,
+    clock: str = "",
 ) -> list[str]:
     """Write the command line that runs a host in the background.
 
@@ -44,6 +45,7 @@ def host_command(
         accelerator: Name of an accelerator: ``kvm``, ``tcg``.
         manifest: What its image is.
         image_folder: Where its image is.
+        clock: Kernel arguments that choose the guest's clock; see `tsc`.
 
     Returns:
         Program and arguments.
@@ -74,10 +76,11 @@ def host_command(
         *background_arguments(sockets.monitor(host.id), files.pid),
     ]
     if manifest.boot is not None:
+        arguments = (manifest.boot.cmdline, clock, f"systemd.hostname={host.name}")
         command += [
             *("-kernel", str(image_folder / manifest.boot.kernel.name)),
             *("-initrd", str(image_folder / manifest.boot.initrd.name)),
-            *("-append", f"{manifest.boot.cmdline} systemd.hostname={host.name}"),
+            *("-append", " ".join(filter(None, arguments))),
         ]
     return command
 
