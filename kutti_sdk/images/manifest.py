@@ -86,6 +86,10 @@ class ImageManifest:
         credentials: Whether systemd (251 or later) inside takes the host's identity
             from system credentials, so that nobody has to log in to set it up.
         packages: Versions of the packages inside, by name, where they are known.
+        package_files: SHA-256 of the package files that are not Debian's, by name.
+        container_archives: SHA-256 of the archives that container images came from,
+            by file name.
+        container_images: Digests of the container images inside, by name.
         source_sha256: SHA-256 of the one file that the image came as, or None.
         format: Version of this format.
     """
@@ -99,6 +103,9 @@ class ImageManifest:
     ssh_user: str = "root"
     credentials: bool = False
     packages: dict[str, str] = field(default_factory=dict)
+    package_files: dict[str, Sha256] = field(default_factory=dict)
+    container_archives: dict[str, Sha256] = field(default_factory=dict)
+    container_images: dict[str, str] = field(default_factory=dict)
     source_sha256: Sha256 | None = None
     format: int = FORMAT
 

@@ -11,6 +11,19 @@
 | `kernel` | the ELF kernel out of the packaged one |
 | `initrd` | the small initial RAM disk |
 | `disk` | the root file system as a disk |
+| `node_files` | files that are added: `node_root`, `kubernetes_root`, containerd's configuration |
+| `scratch_files` | files of the caller, copied to where the namespace's root can read them |
+
+For images with Kubernetes:
+
+| module | job |
+|---|---|
+| `kubernetes` | the steps of a build that make a Kubernetes node of a node |
+| `kubernetes_packages` | which packages are needed, and which versions fit together |
+| `package_folder`, `package_repository` | where they come from |
+| `container_archives` | what is in archives of container images |
+| `container_images` | loads them by the image's own containerd; `import_images.sh` |
+| `overlay_marks` | makes what was unpacked in a namespace right for a node |
 
 Nothing is ever written into a tree of files with the rights of the caller: the
 root file system passes through as a tar archive, which cannot name a path of

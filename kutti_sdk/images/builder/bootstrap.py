@@ -8,8 +8,15 @@ from pathlib import Path
 
 import anyio
 
+from kutti_sdk.images.builder.kubernetes_packages import KubernetesPackages
 from kutti_sdk.images.builder.namespace import UserNamespace
 from kutti_sdk.images.builder.recipe import NodeImageRecipe
+from kutti_sdk.images.builder.scratch_files import put_files
+
+KUBERNETES_FOLDER = "kubernetes"
+"""Where in the scratch folder the files are that the packages of Kubernetes come with."""
+
+_SOURCES = "kubernetes.list"  # left out of the image: it names a folder of the build
 
 _OPTIONS = (
     "--mode=unshare",
@@ -48,6 +55,7 @@ _STEPS_PER_PACKAGE = 3
 
 async def bootstrap(
     recipe: NodeImageRecipe,
+    kubernetes: KubernetesPackages | None,
     namespace: UserNamespace,
     folder: Path,
     archive: Path,
@@ -59,8 +67,10 @@ async def bootstrap(
 
     Args:
         recipe: What to install.
+        kubernetes: The packages of Kubernetes, if any; their files are in
+            `KUBERNETES_FOLDER` of the folder.
         namespace: Where to do it.
-        folder: An empty folder that belongs to root of the namespace.
+        folder: A folder that belongs to root of the namespace.
         archive: The tar archive to write.
         timestamp: The time that packages' scripts shall believe, in seconds since
             the epoch.
@@ -73,7 +83,13 @@ async def bootstrap(
     command += [f"--dpkgopt=path-exclude={pattern}" for pattern in _LEFT_OUT_OF_PACKAGES]
     # Licences stay with what they are for.
     command += ["--dpkgopt=path-include=/usr/share/doc/*/copyright"]
-    command += [f"--include={','.join(recipe.all_packages)}", recipe.suite, "-"]
+    names = recipe.all_packages
+    if kubernetes is not None:
+        names += kubernetes.names
+        line = kubernetes.source.format(folder=folder / KUBERNETES_FOLDER)
+        await put_files(namespace, folder, {_SOURCES: f"{line}\n".encode()})
+        command += [f"--setup-hook=copy-in {_SOURCES} /etc/apt/sources.list.d"]
+    command += [f"--include={','.join(names)}", recipe.suite, "-"]
     command += [recipe.mirror] if recipe.mirror else []
     async with await anyio.open_file(archive, "wb") as file:
         await namespace.run(

@@ -20,9 +20,17 @@ from kutti_sdk.core.errors import ImageBuildError, NotEnoughDiskError
 from kutti_sdk.core.events import report
 from kutti_sdk.core.sizes import GiB, format_size
 from kutti_sdk.images.builder.bootstrap import bootstrap
-from kutti_sdk.images.builder.disk import make_disk
+from kutti_sdk.images.builder.disk import make_disk, unpack_root
 from kutti_sdk.images.builder.initrd import MODULES, build_initrd
 from kutti_sdk.images.builder.kernel import extract_vmlinux
+from kutti_sdk.images.builder.kubernetes import (
+    KubernetesContents,
+    LoadedImages,
+    choose_contents,
+    load_images,
+    node_files,
+    prepare,
+)
 from kutti_sdk.images.builder.log import build_log
 from kutti_sdk.images.builder.namespace import UserNamespace, subordinate_ids
 from kutti_sdk.images.builder.programs import require_programs
@@ -44,19 +52,21 @@ from kutti_sdk.images.manifest import (
 )
 
 COMMAND_LINE = (
-    "root=/dev/vda rootflags=noatime,noinit_itable rw console=ttyS0 "
+    "root=/dev/vda rootflags=noatime,noinit_itable,discard rw console=ttyS0 "
     "loglevel=4 systemd.show_status=error net.ifnames=0 apparmor=0 selinux=0 audit=0"
 )
 """The kernel command line of node images.
 
 The disk holds one file system and no partitions; tables of inodes are not zeroed
-in the background after it has grown, which would fill every overlay.
+in the background after it has grown, which would fill every overlay. What is
+deleted is discarded at once, so that overlays shrink again.
 """
 
 _DISK, _KERNEL, _INITRD = "disk.qcow2", "vmlinux", "initrd.img"
-_NEEDED_SPACE = 4 * GiB  # two archives, the unpacked tree, the raw and the packed disk
+_NEEDED_SPACE = 4 * GiB  # an archive, the unpacked tree, the raw and the packed disk
 _REMOVE_TIMEOUT = 60.0  # seconds
 _BOOTSTRAP_SHARE = 0.7  # of the time a build takes
+_IMAGES_FROM, _IMAGES_TO = 0.75, 0.85
 _EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"  # reproducible-builds.org/specs/source-date-epoch
 
 
@@ -67,7 +77,9 @@ async def build_node_image(
 
     The destination appears as a whole or not at all. It takes a minute or two, and
     about 4 GiB in the system's folder for temporary files and beside the
-    destination. The same packages make the same image.
+    destination. The same packages make the same image,
+    except for containerd's two small databases in an image with container images:
+    they keep the time at which those were loaded.
 
     Args:
         recipe: What goes into it.
@@ -83,12 +95,13 @@ async def build_node_image(
         NotEnoughDiskError: When there is too little space.
     """
     await anyio.to_thread.run_sync(_check, destination)
+    contents = await choose_contents(recipe)
     ids = await anyio.to_thread.run_sync(subordinate_ids)
     async with (
         build_log(log) as lines,
         _work_folder(destination) as work,
     ):
-        return await _build(recipe, UserNamespace(ids, lines), work, destination)
+        return await _build(recipe, contents, UserNamespace(ids, lines), work, destination)
 
 
 def _check(destination: Path) -> None:
@@ -118,7 +131,11 @@ async def _work_folder(destination: Path) -> AsyncIterator[Path]:
 
 
 async def _build(
-    recipe: NodeImageRecipe, namespace: UserNamespace, work: Path, destination: Path
+    recipe: NodeImageRecipe,
+    contents: KubernetesContents,
+    namespace: UserNamespace,
+    work: Path,
+    destination: Path,
 ) -> ImageManifest:
     def tell(message: str, fraction: float) -> None:
         report("build", message, image=recipe.k8s_version, fraction=fraction)
@@ -126,8 +143,10 @@ async def _build(
     packages, root, image = work / "packages.tar", work / "root.tar", work / "image"
     epoch = _wanted_epoch(recipe)
     async with namespace.scratch_folder() as scratch:
+        await prepare(contents, namespace, scratch)
         await bootstrap(
             recipe,
+            contents.packages,
             namespace,
             scratch,
             packages,
@@ -138,22 +157,36 @@ async def _build(
         system = await anyio.to_thread.run_sync(read_installed_system, packages, MODULES)
         timestamp = system.newest if epoch is None else epoch
         await anyio.to_thread.run_sync(_write_boot_files, system, image)
+        extra = await node_files(contents, namespace, scratch, packages, system.packages)
         await anyio.to_thread.run_sync(
-            partial(write_node_filesystem, packages, root, timestamp=timestamp)
+            partial(write_node_filesystem, packages, root, extra, timestamp=timestamp)
         )
         await anyio.to_thread.run_sync(packages.unlink)
-        tell("Making the disk", 0.8)
+        await unpack_root(namespace, scratch, root)
+        await anyio.to_thread.run_sync(root.unlink)
+        loaded = await load_images(
+            contents,
+            namespace,
+            scratch,
+            timestamp=timestamp,
+            on_progress=lambda message, done: tell(
+                message, _IMAGES_FROM + done * (_IMAGES_TO - _IMAGES_FROM)
+            ),
+        )
+        tell("Making the disk", _IMAGES_TO)
         await make_disk(
             namespace,
             scratch,
-            root,
             image / _DISK,
             size=recipe.disk_size,
-            identity=uuid.uuid5(uuid.NAMESPACE_OID, f"{recipe} {timestamp}"),
+            identity=_identity(recipe, contents, timestamp),
             timestamp=timestamp,
+            opaque=loaded.opaque,
         )
     tell("Taking checksums", 0.97)
-    manifest = await _describe(recipe, system, image, timestamp)
+    manifest = await _describe(
+        image, recipe, contents=contents, loaded=loaded, system=system, timestamp=timestamp
+    )
     await anyio.to_thread.run_sync(image.rename, destination)
     tell("Image built", 1.0)
     return manifest
@@ -179,12 +212,27 @@ def _write_boot_files(system: InstalledSystem, image: Path) -> None:
     (image / _INITRD).write_bytes(build_initrd(system.busybox, system.modules))
 
 
+def _identity(recipe: NodeImageRecipe, contents: KubernetesContents, timestamp: int) -> uuid.UUID:
+    """Derive the file system's identity from what is in it, wherever that came from."""
+    parts = (
+        *(recipe.suite, recipe.all_packages, recipe.disk_size, timestamp),
+        *(sorted(contents.package_files.items()), sorted(contents.archive_files.items())),
+    )
+    return uuid.uuid5(uuid.NAMESPACE_OID, repr(parts))
+
+
 async def _describe(
-    recipe: NodeImageRecipe, system: InstalledSystem, image: Path, timestamp: int
+    image: Path,
+    recipe: NodeImageRecipe,
+    *,
+    contents: KubernetesContents,
+    loaded: LoadedImages,
+    system: InstalledSystem,
+    timestamp: int,
 ) -> ImageManifest:
     disk, kernel, initrd = [await _measure(image / name) for name in (_DISK, _KERNEL, _INITRD)]
     manifest = ImageManifest(
-        k8s_version=recipe.k8s_version,
+        k8s_version=contents.k8s_version,
         architecture=ARCHITECTURE,
         os=f"Debian {recipe.suite}",
         created=format_date(timestamp),
@@ -192,6 +240,9 @@ async def _describe(
         boot=DirectBoot(kernel=kernel, initrd=initrd, cmdline=COMMAND_LINE),
         credentials=True,
         packages=system.packages,
+        package_files=contents.package_files,
+        container_archives=contents.archive_files,
+        container_images=loaded.digests,
     )
     await anyio.Path(image / MANIFEST_NAME).write_bytes(encode_manifest(manifest))
     return manifest

@@ -11,7 +11,9 @@ from kutti_sdk.images.builder.recipe import ARCHITECTURE
 
 _PACKAGES = {
     "mmdebstrap": "mmdebstrap",
+    "dpkg-deb": "dpkg",
     "tar": "tar",
+    "unshare": "util-linux",
     "mke2fs": "e2fsprogs",
     "debugfs": "e2fsprogs",
     "dumpe2fs": "e2fsprogs",

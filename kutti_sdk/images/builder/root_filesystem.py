@@ -2,7 +2,7 @@
 
 Debian's packages install what every machine may need. A node image leaves out
 what only one machine may have (host keys, machine id, logs), what boots
-elsewhere, and what would slow the boot; it adds the files below `node_root`.
+elsewhere, and what would slow the boot; it adds those of `node_files`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.parser import HeaderParser
-from importlib.abc import Traversable
-from importlib.resources import files
 from pathlib import Path
 
 from kutti_sdk.core.errors import ImageBuildError
+from kutti_sdk.images.builder.node_files import NO_FILES, NodeFiles, packaged_files
 
 LEFT_OUT = re.compile(
     r"(boot/(vmlinuz|System\.map)-.*|(vmlinuz|initrd\.img)(\.old)?"  # booted from outside
     r"|etc/ssh/ssh_host_.*|etc/hostname|etc/resolv\.conf"  # each host has its own
+    r"|etc/apt/sources\.list\.d/kubernetes\.list"  # upgrades of nodes are kubeadm's
     r"|etc/fstab|etc/modules-load\.d/modules\.conf"  # empty, and yet read at every boot
     r"|etc/(passwd|group|shadow|gshadow|subuid|subgid)-|etc/\.pwd\.lock"
     r"|(dev|run|tmp|var/tmp|var/lib/apt/lists)/.*|var/cache/(apt|ldconfig)/.*"
@@ -157,7 +157,9 @@ def read_installed_system(archive: Path, modules: tuple[str, ...]) -> InstalledS
         )
 
 
-def write_node_filesystem(archive: Path, result: Path, *, timestamp: int) -> None:
+def write_node_filesystem(
+    archive: Path, result: Path, extra: NodeFiles = NO_FILES, *, timestamp: int
+) -> None:
     """Make the root file system of a node image of that of the packages.
 
     Reads and writes for seconds: call it in a thread.
@@ -165,9 +167,10 @@ def write_node_filesystem(archive: Path, result: Path, *, timestamp: int) -> Non
     Args:
         archive: The root file system as the packages made it.
         result: Where the archive is written.
+        extra: What is added beside that which every node has.
         timestamp: Nothing inside is younger, in seconds since the epoch.
     """
-    added = {member.name: (member, content) for member, content in _additions(timestamp)}
+    added = {member.name: (member, content) for member, content in _additions(extra, timestamp)}
     with (
         tarfile.open(archive) as source,
         tarfile.open(result, "w", format=tarfile.PAX_FORMAT) as to,
@@ -197,8 +200,8 @@ def write_node_filesystem(archive: Path, result: Path, *, timestamp: int) -> Non
             to.addfile(member, io.BytesIO(text))
 
 
-def _additions(timestamp: int) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
-    for path, content in _packaged_files(files(__package__) / "node_root", ""):
+def _additions(extra: NodeFiles, timestamp: int) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
+    for path, content in (packaged_files("node_root") | extra.files).items():
         entry = _entry(path, tarfile.REGTYPE, 0o755 if content[:2] == b"#!" else 0o644, timestamp)
         entry.size = len(content)
         yield entry, content
@@ -208,7 +211,7 @@ def _additions(timestamp: int) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
         links[f"{units}/multi-user.target.wants/{unit}"] = f"/{units}/{unit}"
     links |= {f"{units}/{unit}": "/dev/null" for unit in _MASKED_UNITS}
     links |= {f"etc/systemd/system-generators/{name}": "/dev/null" for name in _MASKED_GENERATORS}
-    for path, target in links.items():
+    for path, target in (links | extra.links).items():
         entry = _entry(path, tarfile.SYMTYPE, 0o777, timestamp)
         entry.linkname = target
         yield entry, b""
@@ -221,14 +224,6 @@ def _entry(path: str, kind: bytes, mode: int, timestamp: int) -> tarfile.TarInfo
     entry = tarfile.TarInfo(path)
     entry.type, entry.mode, entry.mtime = kind, mode, timestamp
     return entry
-
-
-def _packaged_files(folder: Traversable, prefix: str) -> Iterator[tuple[str, bytes]]:
-    for item in folder.iterdir():
-        if item.is_dir():
-            yield from _packaged_files(item, f"{prefix}{item.name}/")
-        else:
-            yield f"{prefix}{item.name}", item.read_bytes()
 
 
 def _path(member: tarfile.TarInfo) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kutti_sdk.core.errors import ImageBuildError
+from kutti_sdk.images.builder.node_files import NodeFiles
 from kutti_sdk.images.builder.root_filesystem import (
     format_date,
     read_installed_system,
@@ -163,6 +164,15 @@ def test_units_are_enabled_and_masked_by_links(node: dict[str, tarfile.TarInfo])
     own = node[f"{wants}/resolv-conf.path"].linkname
     assert own.removeprefix("/") in node
     assert node["etc/systemd/system/apt-daily.timer"].linkname == "/dev/null"
+
+
+def test_files_and_links_can_be_added_and_replace_those_of_packages(
+    archive: Path, tmp_path: Path
+) -> None:
+    extra = NodeFiles(files={"etc/ssh/sshd_config": b"other"}, links={"etc/x/link": "/target"})
+    write_node_filesystem(archive, tmp_path / "root.tar", extra, timestamp=NEWEST)
+    assert content(tmp_path / "root.tar", "etc/ssh/sshd_config") == b"other"
+    assert members(tmp_path / "root.tar")["etc/x/link"].linkname == "/target"
 
 
 def test_every_folder_comes_before_what_is_in_it(archive: Path, tmp_path: Path) -> None:

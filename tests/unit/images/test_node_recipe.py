@@ -34,6 +34,19 @@ from kutti_sdk.images.builder.programs import missing_packages, require_programs
         ({"disk_size": GiB}, InvalidSizeError),
         ({"disk_size": 4 * GiB + 1}, InvalidSizeError),
         ({"k8s_version": "newest"}, InvalidVersionError),
+        ({"kubernetes_packages": Path("debs")}, InvalidSpecError),
+        ({"kubernetes_repository": "https://pkgs.example"}, InvalidSpecError),
+        ({"k8s_version": "1.34", "kubernetes_repository": "/srv/mirror"}, InvalidSpecError),
+        ({"k8s_version": "1.34", "kubernetes_repository": "https://x y"}, InvalidSpecError),
+        ({"k8s_version": "1.34", "kubernetes_repository": "http://no.key"}, InvalidSpecError),
+        (
+            {
+                "k8s_version": "1.34",
+                "kubernetes_packages": Path("debs"),
+                "kubernetes_key": Path("key"),
+            },
+            InvalidSpecError,
+        ),
     ],
 )
 def test_what_no_package_manager_should_see_is_refused(
@@ -54,6 +67,16 @@ def test_each_package_is_installed_once() -> None:
 def test_kubectl_comes_from_debian_where_debian_has_it() -> None:
     assert "kubernetes-client" in NodeImageRecipe().all_packages
     assert "kubernetes-client" not in NodeImageRecipe(suite="trixie").all_packages
+
+
+def test_debians_kubectl_stays_away_from_kubernetes_own() -> None:
+    assert "kubernetes-client" not in NodeImageRecipe(k8s_version="1.34").all_packages
+
+
+def test_a_copy_of_the_repository_may_be_on_plain_http_when_its_key_is_at_hand() -> None:
+    NodeImageRecipe(
+        k8s_version="1.34", kubernetes_repository="http://lab.example", kubernetes_key=Path("key")
+    )
 
 
 def test_missing_programs_are_told_with_the_line_that_installs_them(
