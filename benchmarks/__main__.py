@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 import kutti_sdk as kutti
-from benchmarks import bring_up, commands, hosts, imports
+from benchmarks import bring_up, commands, hosts, imports, kubernetes
 from benchmarks.measure import Measurement
 
 WORKSPACE = Path(os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace"))
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "list": hosts.run_list,
     "bring-up": bring_up.run,
     "command": commands.run,
+    "kubernetes": kubernetes.run,
 }
 
 

@@ -89,7 +89,7 @@ class _Script:
 def perform_kubernetes(
     command: str, world: World, machine: Machine, stdin: str | None
 ) -> Performance | None:
-    """Run a script of `kutti_sdk.kubernetes`.
+    """Run a script of `kutti_sdk.kubernetes`, or what somebody types in its place.
 
     Args:
         command: The command line.
@@ -98,8 +98,10 @@ def perform_kubernetes(
         stdin: Text for its standard input; None for none.
 
     Returns:
-        What it does; None when the command is none of these scripts.
+        What it does; None when the command is none of these.
     """
+    if command.startswith(("kubeadm ", "kubectl ")):
+        return _by_hand(_Script(world, machine, command.split()[1:], stdin), command)
     if not command.startswith(MARK):
         return None
     title = command.removeprefix(MARK).partition("\n")[0]
@@ -107,6 +109,27 @@ def perform_kubernetes(
     function = _SCRIPTS.get(title) or _SCRIPTS.get(first)
     script = _Script(world, machine, words, stdin)
     return perform_answer(Answer()) if function is None else function(script)
+
+
+def _by_hand(script: _Script, command: str) -> Performance | None:
+    """Do what a learner types on bare nodes."""
+    if script.machine.k8s_version == NO_KUBERNETES:
+        return None  # not found
+    if command.startswith("kubectl "):
+        return _kubectl(script)
+    done: Performance
+    match script.words[0]:
+        case "version":
+            done = _say(f"v{script.version}\n")
+        case "init":
+            done = _initialise(script, _INIT, 40.0)
+        case "token":
+            done = _say("kubeadm join simulated:6443 --token simula.tedtokentedtoken\n")
+        case "join":
+            done = _initialise(script, _JOIN, 15.0)
+        case _:
+            done = _fail(f"{command} is not simulated; script it with driver.commands.answer")
+    return done
 
 
 def _facts(script: _Script) -> Performance:
@@ -132,14 +155,20 @@ def _write(script: _Script) -> Performance:
 
 def _job(script: _Script) -> Performance:
     (name,) = script.words
-    machine = script.machine
     text, seconds = (_INIT, 40.0) if name == "kubeadm-init" else (_JOIN, 15.0)
+    status = yield from _initialise(script, text, seconds)
+    _put(script.machine, _STATUS.format(name), "0")
+    return status
+
+
+def _initialise(script: _Script, text: str, seconds: float) -> Performance:
+    """Make a host the control plane, or a worker of the one there is."""
+    machine = script.machine
     status = yield from _say(text.format(version=script.version), seconds)
-    if name == "kubeadm-init":
+    if text == _INIT:
         _put(machine, _ADMIN, _KUBECONFIG)
         _save_nodes(machine, {})
     _put(machine, _KUBELET, "")
-    _put(machine, _STATUS.format(name), "0")
     control_plane = _control_plane(script)
     if control_plane is not None:
         nodes = _nodes(control_plane)
