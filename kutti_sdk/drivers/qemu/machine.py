@@ -15,7 +15,13 @@ from kutti_sdk.drivers.qemu.binaries import Qemu
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.images.manifest import ImageManifest
 
-CPU_MODELS = {"tcg": "qemu64,+rdrand"}
+# The plain model boots fastest. What is added is what TCG emulates well and programs look
+# for: AES five times as fast, which is what Kubernetes' parts speak to each other by.
+_EMULATED_FEATURES = (
+    "+rdrand,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+pclmulqdq,+movbe,+bmi1,+bmi2,+adx,+fsgsbase"
+)
+
+CPU_MODELS = {"tcg": f"qemu64,{_EMULATED_FEATURES}"}
 """CPU model by accelerator; every other accelerator passes the host's CPU through."""
 
 _LEAST_TRANSLATED = 128 * MiB  # room for the code of a boot, with two new beginnings
