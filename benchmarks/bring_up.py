@@ -39,7 +39,7 @@ async def run(rounds: int) -> list[Measurement]:
             mine = await seconds(ours)
             cluster = await kutti.attach(_NAME)
             script = Path(folder) / "bring-up.sh"
-            script.write_text(await _script(cluster, folder))
+            script.write_text(await script_for(cluster, folder))
             await cluster.force_stop()
 
             async def baseline(script: Path = script) -> None:
@@ -59,7 +59,16 @@ async def run(rounds: int) -> list[Measurement]:
     ]
 
 
-async def _script(cluster: kutti.Cluster, folder: str) -> str:
+async def script_for(cluster: kutti.Cluster, folder: str) -> str:
+    """Write a script that starts a cluster's hosts from nothing, and waits for ssh.
+
+    Args:
+        cluster: The cluster, which runs now.
+        folder: Where the script runs.
+
+    Returns:
+        The script.
+    """
     network = await records.load_network(cluster.name)
     hosts = await records.load_hosts(cluster.name)
     lines = ["set -eu", f"cd {shlex.quote(folder)}"]

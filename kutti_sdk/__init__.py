@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         VMDriver,
     )
     from kutti_sdk.core.errors import (
+        CertificatesExpiredError,
         ChecksumMismatchError,
         ClusterDriftError,
         ClusterExistsError,
@@ -58,6 +59,9 @@ if TYPE_CHECKING:
         InvalidSizeError,
         InvalidSpecError,
         InvalidVersionError,
+        KubeadmError,
+        KubernetesError,
+        KubernetesStalledError,
         KuttiError,
         LockTimeoutError,
         NetworkExistsError,
@@ -121,6 +125,14 @@ if TYPE_CHECKING:
     from kutti_sdk.core.versions import (
         K8sVersion,
     )
+    from kutti_sdk.kubernetes.conditions import (
+        KubernetesStatus,
+        NodeCondition,
+        SystemPod,
+    )
+    from kutti_sdk.kubernetes.options import (
+        KubernetesOptions,
+    )
     from kutti_sdk.runtime.directories import (
         cache_dir,
         config_dir,
@@ -139,6 +151,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncSSHClient",
+    "CertificatesExpiredError",
     "ChecksumMismatchError",
     "Cluster",
     "ClusterDriftError",
@@ -188,12 +201,18 @@ __all__ = [
     "InvalidSpecError",
     "InvalidVersionError",
     "K8sVersion",
+    "KubeadmError",
+    "KubernetesError",
+    "KubernetesOptions",
+    "KubernetesStalledError",
+    "KubernetesStatus",
     "KuttiError",
     "LockTimeoutError",
     "NetworkExistsError",
     "NetworkInUseError",
     "NetworkNotFoundError",
     "Node",
+    "NodeCondition",
     "NodeForward",
     "NodeSpec",
     "NodeStatus",
@@ -217,6 +236,7 @@ __all__ = [
     "SSHError",
     "StateChangeTimeoutError",
     "StateError",
+    "SystemPod",
     "UnsafeImageError",
     "VMDriver",
     "VMHost",
@@ -295,6 +315,12 @@ _HOMES = {
         "ImageStatus",
     ),
     "core.versions": ("K8sVersion",),
+    "kubernetes.conditions": (
+        "KubernetesStatus",
+        "NodeCondition",
+        "SystemPod",
+    ),
+    "kubernetes.options": ("KubernetesOptions",),
     "runtime.directories": (
         "cache_dir",
         "config_dir",

@@ -1,4 +1,4 @@
-"""``cluster``: list, show, delete."""
+"""``cluster``: list, show, delete, and ways in."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             action.add_argument("node", nargs="?", default="node1", help="default: %(default)s")
         action.set_defaults(command=command)
 
+    kubeconfig = actions.add_parser("kubeconfig", help="write the kubeconfig of a cluster")
+    kubeconfig.add_argument("name", help="name of the cluster")
+    kubeconfig.add_argument(
+        "--merge", action="store_true", help="add it to your own kubeconfig, which it leaves whole"
+    )
+    kubeconfig.set_defaults(command=_kubeconfig)
+
 
 async def _list(_: argparse.Namespace) -> int:
     for found in await list_clusters():
@@ -53,3 +60,10 @@ async def _delete(options: argparse.Namespace) -> int:
 
 async def _shell(options: argparse.Namespace) -> int:
     return await (await attach(options.name))[options.node].shell()
+
+
+async def _kubeconfig(options: argparse.Namespace) -> int:
+    found = await attach(options.name)
+    path = await (found.merge_kubeconfig() if options.merge else found.kubeconfig())
+    output.print(str(path), markup=False, soft_wrap=True)
+    return 0

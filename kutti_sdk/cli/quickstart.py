@@ -1,7 +1,8 @@
 """``quickstart``: from nothing to two hosts that talk to each other.
 
-Every step looks first at what is there, so that running it again changes
-nothing and takes seconds.
+With an image of Kubernetes at hand they become a Kubernetes cluster. Every step
+looks first at what is there, so that running it again changes nothing and takes
+seconds.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from rich.table import Table
 from kutti_sdk.cli import system_packages
 from kutti_sdk.cli.outside import reachable_from
 from kutti_sdk.cli.terminal import errors, live_progress, output
-from kutti_sdk.clusters import Cluster, cluster
-from kutti_sdk.core.errors import ImageNotFoundError
+from kutti_sdk.clusters import Cluster, ClusterSpec, attach, cluster
+from kutti_sdk.core.errors import ClusterNotFoundError, ImageNotFoundError, ResourceError
 from kutti_sdk.core.registry import get_driver
 from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import NO_KUBERNETES
@@ -62,7 +63,8 @@ async def run(options: argparse.Namespace) -> int:
         The exit status.
     """
     begun = time.monotonic()
-    build = not await _has_image()
+    spec = await _choose_spec()
+    build = not spec.has_kubernetes and not await _has_image()
     missing = system_packages.packages_to_run()
     if build:
         missing += system_packages.packages_to_build()
@@ -78,16 +80,34 @@ async def run(options: argparse.Namespace) -> int:
         with live_progress():
             await build_into_store(NodeImageRecipe())
     with live_progress():
-        made = (
-            await cluster(NAME)
-            .kubernetes(NO_KUBERNETES)
-            .nodes(2, cpus=min(2, os.cpu_count() or 1))
-            .ensure()
-        )
+        made = await spec.ensure()
     await _show(made)
+    if spec.is_brought_up:
+        output.print((await made.kubectl("get nodes", check=True)).stdout, markup=False)
     output.print(f"\nReady after {time.monotonic() - begun:.1f} s.\n")
     output.print(escape(_AFTERWARDS.format(name=NAME)))
     return 0
+
+
+async def _choose_spec() -> ClusterSpec:
+    """Take the cluster as it is when it was begun, else Kubernetes when it is at hand."""
+    try:
+        return (await attach(NAME)).spec
+    except ClusterNotFoundError:
+        pass
+    plain = cluster(NAME).nodes(2, cpus=min(2, os.cpu_count() or 1))
+    with_kubernetes = cluster(NAME).workers(1)
+    for image in await get_driver("qemu").list_images():
+        if image.k8s_version == NO_KUBERNETES or "kubeadm" not in await image.packages():
+            continue
+        spec = with_kubernetes.kubernetes(image.k8s_version)
+        try:
+            await get_driver("qemu").check_capacity([node.size for node in spec.node_specs])
+        except ResourceError:
+            return plain
+        output.print(f"Bringing up Kubernetes {image.k8s_version}, of which there is an image.")
+        return spec
+    return plain
 
 
 async def _has_image() -> bool:

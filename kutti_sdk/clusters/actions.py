@@ -153,5 +153,44 @@ class RestartHost(HostAction):
         return "restart host", self.host, "it is in error"
 
 
+@dataclass(frozen=True, slots=True)
+class InitControlPlane(HostAction):
+    """Make a new host the control plane.
+
+    Attributes:
+        k8s_version: The Kubernetes version.
+    """
+
+    k8s_version: str
+
+    def columns(self) -> tuple[str, str, str]:
+        """See `Action.columns`."""
+        return "kubeadm init", self.host, f"Kubernetes {self.k8s_version}"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinNode(HostAction):
+    """Make a new host a worker.
+
+    Attributes:
+        control_plane: Name of the host that it joins.
+    """
+
+    control_plane: str
+
+    def columns(self) -> tuple[str, str, str]:
+        """See `Action.columns`."""
+        return "kubeadm join", self.host, f"to {self.control_plane}"
+
+
+@dataclass(frozen=True, slots=True)
+class DrainNode(HostAction):
+    """Take a host out of Kubernetes before it is removed."""
+
+    def columns(self) -> tuple[str, str, str]:
+        """See `Action.columns`."""
+        return "drain node", self.host, "and delete it from Kubernetes"
+
+
 def _arrow(forward: PortForward) -> str:
     return f"{forward.address}:{forward.host_port or 'any free port'} to {forward.vm_port}"

@@ -1,4 +1,4 @@
-"""Performs a plan: clears away, then brings all hosts up side by side.
+"""Performs a plan: clears away, then brings all hosts up side by side, and Kubernetes on them.
 
 Nothing is undone when a step fails: what was made stays, and the next `ensure`
 goes on from there.
@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-
-from anyio.abc import TaskGroup
 
 from kutti_sdk.clusters.actions import (
     CreateHost,
     CreateNetwork,
     DeleteHost,
+    DrainNode,
     FetchImage,
     ForwardPort,
     HostAction,
+    InitControlPlane,
     RestartHost,
     StartHost,
     UnforwardPort,
 )
 from kutti_sdk.clusters.description import ClusterDescription
+from kutti_sdk.clusters.kubernetes import (
+    bring_up_alone,
+    new_bring_up,
+    pod_manifest,
+    take_out,
+)
 from kutti_sdk.clusters.plan import Plan, make_plan
 from kutti_sdk.clusters.power import switch_on
 from kutti_sdk.clusters.readiness import wait_until_reachable
@@ -34,6 +39,7 @@ from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import PortNotForwardedError
 from kutti_sdk.core.events import report
 from kutti_sdk.core.host import VMHost
+from kutti_sdk.kubernetes.bring_up import BringUp
 from kutti_sdk.runtime.tasks import task_group
 
 
@@ -45,14 +51,15 @@ async def apply_change(
     stall_timeout: float,
     new_id: str | None = None,
 ) -> D:
-    """Make a cluster what it shall be, and wait until all of its hosts can be reached.
+    """Make a cluster what it shall be; wait until its hosts can be reached, and are Ready.
 
     Args:
         clustername: Name of the cluster.
         change: Tells what it shall be from the record of what it was asked to be so
             far, None when it was never begun. Called more than once; may raise.
         driver: The driver of what it shall be.
-        stall_timeout: Seconds that a booting host's console may be silent.
+        stall_timeout: Seconds that a booting host's console may be silent, and that
+            Kubernetes on it may give no sign of life.
         new_id: Id of the record when the cluster is new; None to make one up.
 
     Returns:
@@ -75,17 +82,38 @@ async def apply_change(
         before = await load_record(clustername)
         wanted = change(before)
         plan = await _checked_plan(wanted, before, driver)
+        kubernetes = await _prepare_kubernetes(wanted, plan, stall_timeout)
         record = record_of(wanted, before, new_id)
         if record != before:
             await save_record(record)
+        await take_out(driver, wanted, [it.host for it in plan.of(DrainNode)])
         await _clear_away(plan, driver)
         for network in plan.of(CreateNetwork):
             await _create_network(network, driver)
-        await _bring_up(plan, wanted, driver, readiness, stall_timeout)
+        if kubernetes is not None:
+            readiness.start_soon(bring_up_alone, kubernetes, clustername)
+
+        async def wait(host: VMHost) -> None:
+            await wait_until_reachable(host, stall_timeout=stall_timeout)
+            if kubernetes is not None:
+                kubernetes.arrived(host)
+
+        await _bring_up(plan, wanted, driver, lambda host: readiness.start_soon(wait, host))
         if record.retired:
             await save_record(replace(record, retired=()))
     report("ready", f"cluster {clustername} is ready", cluster=clustername, fraction=1.0)
     return wanted
+
+
+async def _prepare_kubernetes(
+    wanted: ClusterDescription, plan: Plan, stall_timeout: float
+) -> BringUp | None:
+    if not wanted.is_brought_up:
+        return None
+    manifest = pod_manifest(wanted)
+    if manifest is not None and plan.of(InitControlPlane):
+        await manifest.text()  # one that cannot be had is told before anything is touched
+    return new_bring_up(wanted, manifest, stall_timeout)
 
 
 async def _checked_plan(
@@ -131,18 +159,17 @@ async def _bring_up(
     plan: Plan,
     wanted: ClusterDescription,
     driver: VMDriver,
-    readiness: TaskGroup,
-    stall_timeout: float,
+    started: Callable[[VMHost], object],
 ) -> None:
     """Create, forward to and start all hosts; returns when they are started.
 
-    Waiting until they can be reached goes on in the task group `readiness`.
+    Each is told to `started` as soon as it is.
     """
 
     async def bring_up(host: VMHost) -> None:
         for action in plan.for_host(host.name):
             await _perform(action, host)
-        readiness.start_soon(partial(wait_until_reachable, host, stall_timeout=stall_timeout))
+        started(host)
 
     async with task_group() as group:
         # Made one after the other, for addresses in the order of the nodes; all that

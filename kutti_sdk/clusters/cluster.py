@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kutti_sdk.clusters import access
 from kutti_sdk.clusters.apply import apply_change
+from kutti_sdk.clusters.kubernetes import bring_up_alone, new_bring_up, pod_manifest
 from kutti_sdk.clusters.node import Node
 from kutti_sdk.clusters.observation import cluster_hosts
 from kutti_sdk.clusters.power import shut_down, switch_on
@@ -28,6 +32,8 @@ from kutti_sdk.runtime.tasks import interruptible
 from kutti_sdk.ssh.fanout import DEFAULT_LIMIT, FanOut
 
 if TYPE_CHECKING:
+    from kr8s.asyncio import Api
+
     from kutti_sdk.clusters.spec import ClusterSpec
 
 
@@ -89,7 +95,9 @@ class Cluster:
 
     @interruptible
     async def status(self) -> ClusterStatus:
-        """Ask the hypervisor how all nodes are; never waits for a lock.
+        """Ask the hypervisor how all nodes are, and Kubernetes where there is any.
+
+        Never waits for a lock, and 20 s for Kubernetes at the most.
 
         Returns:
             The status now.
@@ -101,10 +109,11 @@ class Cluster:
 
     @interruptible
     async def start(self, *, stall_timeout: float = DEFAULT_STALL_TIMEOUT) -> None:
-        """Start all nodes that are stopped; returns when all answer over SSH.
+        """Start all nodes that are stopped; returns when all answer, and are Ready.
 
         Args:
-            stall_timeout: Seconds that a booting node's console may be silent.
+            stall_timeout: Seconds that a booting node's console may be silent, and that
+                Kubernetes on it may give no sign of life.
 
         Raises:
             ClusterNotFoundError: When the cluster does not exist any more.
@@ -112,6 +121,7 @@ class Cluster:
                 is started then.
             HypervisorError: When a node could not be started, or stopped meanwhile.
             ReadyTimeoutError: When a node stalled.
+            KubernetesError: When Kubernetes does not come back.
         """
         driver = await self._refresh()
         hosts = await cluster_hosts(driver, self.name)
@@ -123,12 +133,21 @@ class Cluster:
         ]
         await driver.check_capacity([host.size for host in stopped])
 
+        kubernetes = new_bring_up(self._spec, pod_manifest(self._spec), stall_timeout)
+
         async def bring_up(host: VMHost) -> None:
             if host in stopped:
                 await switch_on(host)
             await wait_until_reachable(host, stall_timeout=stall_timeout)
+            if host.name in self._spec.node_names:
+                kubernetes.arrived(host)
 
-        await tasks.run_all(*(partial(bring_up, host) for host in hosts))
+        async with tasks.task_group() as group:
+            for host in hosts:
+                group.start_soon(bring_up, host)
+            # Not on a half-made cluster, whose other nodes would be waited for in vain.
+            if self._spec.is_brought_up and len(hosts) >= len(self._spec.node_names):
+                group.start_soon(bring_up_alone, kubernetes, self.name)
 
     @interruptible
     async def stop(self, timeout: float = DEFAULT_STOP_TIMEOUT) -> None:
@@ -248,6 +267,107 @@ class Cluster:
             for node in self.nodes
         }
         return FanOut(jobs, limit=limit)
+
+    @interruptible
+    async def kubectl(
+        self,
+        arguments: str,
+        *,
+        stdin: str | None = None,
+        timeout: float | None = None,
+        check: bool = False,
+    ) -> CommandResult:
+        """Run kubectl on the control plane, over SSH, as the cluster's administrator.
+
+        Args:
+            arguments: What follows the word ``kubectl``, as in a shell: ``get nodes``.
+            stdin: Text for its standard input, such as a manifest for ``apply -f -``.
+            timeout: Seconds it may take; None for as long as it takes.
+            check: Raise an error when the exit status is not 0.
+
+        Returns:
+            The result.
+
+        Raises:
+            InvalidSpecError: When the cluster has no Kubernetes.
+            HostNotRunningError: When the control plane does not run.
+            CommandFailedError: With `check`, when the exit status is not 0.
+        """
+        driver = await self._refresh()
+        return await access.run_kubectl(
+            driver, self._spec, arguments, stdin=stdin, timeout=timeout, check=check
+        )
+
+    @interruptible
+    async def kubeconfig(self) -> Path:
+        """Write the administrator's kubeconfig for this machine into a file of its own.
+
+        Only this user may read the file, and it goes with the cluster. Its cluster, user
+        and context are named ``kutti-`` and the cluster's name.
+
+        Returns:
+            The file.
+
+        Raises:
+            InvalidSpecError: When the cluster has no Kubernetes.
+            HostNotRunningError: When the control plane does not run.
+            KubernetesError: When it was not initialised yet.
+        """
+        driver = await self._refresh()
+        return await access.write_kubeconfig(driver, self._spec)
+
+    @interruptible
+    async def merge_kubeconfig(self, into: str | PathLike[str] | None = None) -> Path:
+        """Add the administrator's kubeconfig to the user's own, and make it the current one.
+
+        Everything else in the user's file stays, comments too.
+
+        Args:
+            into: The user's file; the one that kubectl uses when not given.
+
+        Returns:
+            The user's file.
+
+        Raises:
+            InvalidInputError: When the user's file is no kubeconfig; it is left alone.
+            KuttiError: As `kubeconfig` does.
+        """
+        driver = await self._refresh()
+        return await access.merge_kubeconfig(driver, self._spec, into)
+
+    @interruptible
+    async def kube(self) -> Api:
+        """Give a client of the Kubernetes API that is ready to use, made by kr8s.
+
+        Returns:
+            What ``kr8s.asyncio.api`` gives.
+
+        Raises:
+            KuttiError: When kr8s is not installed (extra ``kubernetes``), or as
+                `kubeconfig` does.
+        """
+        driver = await self._refresh()
+        return await access.connect_client(driver, self._spec)
+
+    @interruptible
+    async def load_image(self, archive: str | PathLike[str]) -> tuple[str, ...]:
+        """Bring container images to all nodes side by side, only where they are missing.
+
+        Args:
+            archive: What ``docker save``, ``podman save`` or ``ctr images export`` wrote;
+                may be compressed by gzip or xz.
+
+        Returns:
+            Names of the nodes that did not have them.
+
+        Raises:
+            ImageFormatError: When it is no such archive.
+            HostNotRunningError: When a node does not run.
+            FileTransferError: When it could not be copied.
+            KubernetesError: When a node's container runtime refuses it.
+        """
+        driver = await self._refresh()
+        return await access.load_image(driver, self._spec, archive)
 
     def watch(self) -> AsyncIterator[HostChange]:
         """Follow the state of the cluster's hosts until the caller stops iterating.

@@ -1,13 +1,13 @@
 """What a cluster shall be: immutable data, and the words that describe it.
 
 Each word checks what it is given at once and returns a new description, so that
-one base serves many clusters.
+one base serves many clusters. Words about Kubernetes are in `kubernetes_words`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import AddressValueError, IPv4Address
 from itertools import combinations
 from typing import Self
@@ -20,10 +20,11 @@ from kutti_sdk.core.network import DEFAULT_CIDR, validate_cidr
 from kutti_sdk.core.ports import LOOPBACK, PortForward, validate_host_port, validate_vm_port
 from kutti_sdk.core.registry import get_driver
 from kutti_sdk.core.versions import NO_KUBERNETES, K8sVersion
+from kutti_sdk.kubernetes.options import KubernetesOptions
 
 DEFAULT_DRIVER = "qemu"
 FIRST_NODE = "node1"
-"""Name of the first node: the control plane, once there is Kubernetes."""
+"""Name of the first node, which is the control plane where there is Kubernetes."""
 
 # A network's own address, its broadcast address, and ten for its services.
 _RESERVED_ADDRESSES = 12
@@ -40,6 +41,7 @@ class ClusterDescription:
         cidr: Address range of its network.
         node_specs: Its nodes, in order.
         forwards: Ports of this machine that lead to its nodes.
+        kubernetes_options: What was chosen about Kubernetes.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ClusterDescription:
     cidr: str = DEFAULT_CIDR
     node_specs: tuple[NodeSpec, ...] = (NodeSpec(FIRST_NODE),)
     forwards: tuple[NodeForward, ...] = ()
+    kubernetes_options: KubernetesOptions = field(default_factory=KubernetesOptions)
 
     def __post_init__(self) -> None:
         validate_name(self.name, "cluster name")
@@ -63,9 +66,25 @@ class ClusterDescription:
     @property
     def kubernetes_text(self) -> str:
         """The Kubernetes version for a person."""
-        if self.k8s_version == NO_KUBERNETES:
+        if not self.has_kubernetes:
             return "no Kubernetes"
-        return f"Kubernetes {self.k8s_version}"
+        bare = ", bare" if self.kubernetes_options.bare else ""
+        return f"Kubernetes {self.k8s_version}{bare}"
+
+    @property
+    def has_kubernetes(self) -> bool:
+        """Whether there is Kubernetes in the image of its nodes."""
+        return self.k8s_version != NO_KUBERNETES
+
+    @property
+    def is_brought_up(self) -> bool:
+        """Whether Kubernetes is brought up on it, and not left to somebody's hands."""
+        return self.has_kubernetes and not self.kubernetes_options.bare
+
+    @property
+    def control_plane_name(self) -> str:
+        """Name of the node that is the control plane where there is Kubernetes."""
+        return self.node_specs[0].name
 
     @property
     def node_names(self) -> tuple[str, ...]:
@@ -113,21 +132,6 @@ class ClusterDescription:
             return replace(self, driver=driver)
         get_driver(driver)
         return replace(self, driver=driver.lower())
-
-    def kubernetes(self, version: str) -> Self:
-        """Choose the Kubernetes version of the image that nodes are made from.
-
-        Args:
-            version: ``1.34.2``, ``1.34`` for its newest patch, or ``none`` for plain
-                nodes without Kubernetes, as they are without this word.
-
-        Returns:
-            A new spec.
-
-        Raises:
-            InvalidVersionError: When it is not a version.
-        """
-        return replace(self, k8s_version=K8sVersion.parse(version).text)
 
     def network(self, cidr: str) -> Self:
         """Choose the addresses of the cluster's private network.

@@ -55,6 +55,8 @@ def _differences(
     differences = []
     if seen.network is not None and seen.network.net_cidr != description.cidr:
         differences.append(f"its network is {seen.network.net_cidr}, not {description.cidr}")
+    if seen.hosts:
+        differences += _kubernetes_differences(description, record)
     wanted_version = K8sVersion.parse(description.k8s_version)
     for node in description.node_specs:
         observed = seen.hosts.get(node.name)
@@ -67,4 +69,19 @@ def _differences(
             )
         if host.size != node.size:
             differences.append(f"{node.name} has {host.size}, not {node.size}")
+    return differences
+
+
+def _kubernetes_differences(description: ClusterDescription, record: ClusterRecord) -> list[str]:
+    wanted, present = description.kubernetes_options, record.kubernetes_options
+    differences = []
+    if wanted.pod_cidr != present.pod_cidr:
+        differences.append(f"its pods are in {present.pod_cidr}, not {wanted.pod_cidr}")
+    if wanted.service_cidr != present.service_cidr:
+        differences.append(f"its services are in {present.service_cidr}, not {wanted.service_cidr}")
+    if wanted.has_own_pod_network != present.has_own_pod_network:
+        differences.append("its pod network is another one")
+    first, first_now = record.node_specs[0].name, description.control_plane_name
+    if description.is_brought_up and first != first_now:
+        differences.append(f"its control plane is {first}, not {first_now}")
     return differences

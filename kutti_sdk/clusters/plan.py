@@ -16,15 +16,19 @@ from kutti_sdk.clusters.actions import (
     CreateHost,
     CreateNetwork,
     DeleteHost,
+    DrainNode,
     FetchImage,
     ForwardPort,
     HostAction,
+    InitControlPlane,
+    JoinNode,
     RestartHost,
     StartHost,
     UnforwardPort,
 )
 from kutti_sdk.clusters.description import ClusterDescription
 from kutti_sdk.clusters.drift import refuse_drift
+from kutti_sdk.clusters.fitness import refuse_unfit, refuse_without_kubeadm
 from kutti_sdk.clusters.node_spec import NodeSpec
 from kutti_sdk.clusters.observation import Observation, ObservedHost, observe_cluster
 from kutti_sdk.clusters.record import ClusterRecord
@@ -33,6 +37,7 @@ from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import ImageDeprecatedError
 from kutti_sdk.core.ports import SSH_PORT, PortForward
 from kutti_sdk.core.status import HostStatus, ImageStatus
+from kutti_sdk.kubernetes.kubeadm_config import API_PORT
 
 A = TypeVar("A", bound=Action)
 
@@ -116,6 +121,9 @@ async def make_plan(
 ) -> Plan:
     """Compare what shall be with what there is; nothing is changed.
 
+    Of Kubernetes, the plan has what is certain: new hosts are initialised or join. How
+    far it is on hosts that exist, only they can tell, and are asked when it is performed.
+
     Args:
         description: What shall be.
         record: The cluster's record; None when it was never begun.
@@ -129,7 +137,11 @@ async def make_plan(
         NetworkExistsError: When a network of its name belongs to no cluster.
         ImageNotFoundError: When a host is to be made, and there is no image for it.
         ImageDeprecatedError: When that image is not for new hosts any more.
+        InvalidSpecError: When kubeadm would refuse a host for its size, or when addresses
+            of nodes, pods and services overlap.
+        ImageFormatError: When the image is known to be without kubeadm.
     """
+    refuse_unfit(description)
     seen = await observe_cluster(driver, description.name)
     refuse_drift(description, record, seen)
     actions: list[Action] = []
@@ -140,11 +152,10 @@ async def make_plan(
         actions += fetch
     if seen.network is None:
         actions.append(CreateNetwork(description.name, description.cidr))
-    actions += [
-        DeleteHost(name, observed.forwards)
-        for name, observed in seen.hosts.items()
-        if name not in description.node_names
-    ]
+    gone = [name for name in seen.hosts if name not in description.node_names]
+    if description.is_brought_up:
+        actions += map(DrainNode, gone)
+    actions += [DeleteHost(name, seen.hosts[name].forwards) for name in gone]
 
     forwards: list[Action] = []
     for node in description.node_specs:
@@ -157,6 +168,8 @@ async def make_plan(
     actions += forwards
     for node in description.node_specs:
         actions += _starts(node, seen.hosts.get(node.name))
+    if description.is_brought_up:
+        actions += [_initialises(node, description, version) for node in new]
     return Plan(description.name, tuple(actions))
 
 
@@ -176,6 +189,8 @@ async def _choose_image(
             cluster=description.name,
             image=image.k8s_version,
         )
+    if description.is_brought_up:
+        await refuse_without_kubeadm(image)
     downloaded = await image.status() is ImageStatus.DOWNLOADED
     return image.k8s_version, [] if downloaded else [FetchImage(image.k8s_version)]
 
@@ -184,8 +199,10 @@ def _wanted_forwards(
     description: ClusterDescription, node: NodeSpec, driver: VMDriver
 ) -> dict[int, PortForward]:
     wanted = {it.forward.vm_port: it.forward for it in description.forwards if it.node == node.name}
-    if driver.requires_port_forwarding and SSH_PORT not in wanted:
-        wanted[SSH_PORT] = PortForward(0, SSH_PORT)
+    if driver.requires_port_forwarding:
+        wanted.setdefault(SSH_PORT, PortForward(0, SSH_PORT))
+        if description.has_kubernetes and node.name == description.control_plane_name:
+            wanted.setdefault(API_PORT, PortForward(0, API_PORT))
     return wanted
 
 
@@ -219,6 +236,12 @@ def _compare_forwards(
 
 def _satisfies(present: PortForward, wanted: PortForward) -> bool:
     return present.address == wanted.address and wanted.host_port in (0, present.host_port)
+
+
+def _initialises(node: NodeSpec, description: ClusterDescription, version: str) -> HostAction:
+    if node.name == description.control_plane_name:
+        return InitControlPlane(node.name, version)
+    return JoinNode(node.name, description.control_plane_name)
 
 
 def _starts(node: NodeSpec, observed: ObservedHost | None) -> list[Action]:

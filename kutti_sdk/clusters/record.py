@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from kutti_sdk.clusters.description import ClusterDescription
 from kutti_sdk.clusters.node_spec import NodeForward, NodeSpec
+from kutti_sdk.kubernetes.options import KubernetesOptions
 
 D = TypeVar("D", bound=ClusterDescription)
 
@@ -27,6 +28,7 @@ class ClusterRecord:
         forwards: Forwards of the spec.
         retired: Forwards of earlier specs that are still to be undone. Forwards that
             were made by hand are in neither, and stay.
+        kubernetes_options: What was chosen about Kubernetes.
         format: Version of this record.
     """
 
@@ -38,6 +40,7 @@ class ClusterRecord:
     node_specs: tuple[NodeSpec, ...]
     forwards: tuple[NodeForward, ...]
     retired: tuple[NodeForward, ...] = ()
+    kubernetes_options: KubernetesOptions = field(default_factory=KubernetesOptions)
     format: int = 1
 
 
@@ -73,6 +76,7 @@ def record_of(
         cidr=description.cidr,
         node_specs=description.node_specs,
         forwards=description.forwards,
+        kubernetes_options=description.kubernetes_options,
         retired=tuple(
             dict.fromkeys(
                 forward
@@ -100,4 +104,5 @@ def as_recorded(description: D, record: ClusterRecord) -> D:
         cidr=record.cidr,
         node_specs=record.node_specs,
         forwards=record.forwards,
+        kubernetes_options=record.kubernetes_options,
     )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from kutti_sdk.clusters.description import ClusterDescription
+from kutti_sdk.clusters.kubernetes import mend_routes, take_out
 from kutti_sdk.clusters.observation import cluster_hosts
 from kutti_sdk.clusters.record import ClusterRecord, D, as_recorded, record_of
 from kutti_sdk.clusters.store import (
@@ -14,7 +16,12 @@ from kutti_sdk.clusters.store import (
     save_record,
 )
 from kutti_sdk.core.driver import VMDriver
-from kutti_sdk.core.errors import HostNotFoundError, HostRunningError, NetworkNotFoundError
+from kutti_sdk.core.errors import (
+    HostNotFoundError,
+    HostRunningError,
+    InvalidSpecError,
+    NetworkNotFoundError,
+)
 from kutti_sdk.core.events import report
 from kutti_sdk.runtime.tasks import run_all
 from kutti_sdk.ssh.keys import delete_cluster_key_pair
@@ -55,6 +62,8 @@ async def remove_cluster(driver: VMDriver, clustername: str, *, only_id: str | N
 async def remove_node(driver: VMDriver, description: D, name: str) -> D:
     """Remove a node from a cluster for good; the other nodes are left as they are.
 
+    With Kubernetes its pods end first, and begin elsewhere.
+
     Args:
         driver: The cluster's driver.
         description: Any description of the cluster on its driver.
@@ -65,14 +74,20 @@ async def remove_node(driver: VMDriver, description: D, name: str) -> D:
 
     Raises:
         ClusterNotFoundError: When there is no such cluster.
-        InvalidSpecError: When it has no such node, or no other.
+        InvalidSpecError: When it has no such node, or no other, or it is the control plane.
     """
     clustername = description.name
     async with cluster_lock(clustername):
         record = await require_record(clustername)
-        left = as_recorded(description, record).without_node(name)
+        present = as_recorded(description, record)
+        left = present.without_node(name)
+        if present.is_brought_up:
+            _refuse_control_plane(present, name)
+            await take_out(driver, present, [name])
         await save_record(record_of(left, record, None))
         await remove_host(driver, name, clustername)
+        if present.is_brought_up:
+            await mend_routes(driver, left)
         return left
 
 
@@ -95,6 +110,16 @@ async def remove_host(driver: VMDriver, hostname: str, clustername: str) -> None
         except HostNotFoundError:
             pass
         return
+
+
+def _refuse_control_plane(description: ClusterDescription, name: str) -> None:
+    if name == description.control_plane_name:
+        raise InvalidSpecError(
+            f"{name} is the control plane, without which there is no cluster",
+            hint="Delete the cluster instead.",
+            cluster=description.name,
+            host=name,
+        )
 
 
 def _is_meant(record: ClusterRecord | None, only_id: str | None) -> bool:

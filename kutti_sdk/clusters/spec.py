@@ -10,7 +10,7 @@ import anyio
 
 from kutti_sdk.clusters.apply import apply_change
 from kutti_sdk.clusters.cluster import Cluster
-from kutti_sdk.clusters.description import ClusterDescription
+from kutti_sdk.clusters.kubernetes_words import KubernetesWords
 from kutti_sdk.clusters.plan import Plan, make_plan
 from kutti_sdk.clusters.progress import ClusterRun, following
 from kutti_sdk.clusters.readiness import DEFAULT_STALL_TIMEOUT
@@ -39,7 +39,7 @@ def cluster(name: str) -> ClusterSpec:
     return ClusterSpec(name)
 
 
-class ClusterSpec(ClusterDescription):
+class ClusterSpec(KubernetesWords):
     """What a cluster shall be, and the verbs that make it so.
 
     Immutable: each word returns a new spec. Nothing is touched before a verb is
@@ -67,11 +67,13 @@ class ClusterSpec(ClusterDescription):
     async def ensure(self, *, stall_timeout: float = DEFAULT_STALL_TIMEOUT) -> Cluster:
         """Make the cluster as described: create, continue, change or leave it as it is.
 
-        Returns when every node answers over SSH. When it fails or is cancelled, what
-        was made stays, and the next `ensure` goes on from there.
+        Returns when every node answers over SSH and, with Kubernetes, is Ready. When
+        it fails or is cancelled, what was made stays, kubeadm goes on where it runs, and
+        the next `ensure` goes on from there.
 
         Args:
-            stall_timeout: Seconds that a booting node's console may be silent.
+            stall_timeout: Seconds that a booting node's console may be silent, and that
+                Kubernetes on it may give no sign of life.
 
         Returns:
             The cluster.
@@ -85,6 +87,7 @@ class ClusterSpec(ClusterDescription):
             ImageError: When the image cannot be had.
             HypervisorError: When a node could not be started, or stopped meanwhile.
             ReadyTimeoutError: When a node stalled.
+            KubernetesError: When kubeadm failed, stalled, or found no place to work.
         """
         return await self._apply(lambda _: self, stall_timeout)
 
@@ -92,7 +95,8 @@ class ClusterSpec(ClusterDescription):
         """Make the cluster, which must not exist.
 
         Args:
-            stall_timeout: Seconds that a booting node's console may be silent.
+            stall_timeout: Seconds that a booting node's console may be silent, and that
+                Kubernetes on it may give no sign of life.
 
         Returns:
             The cluster.
@@ -109,7 +113,8 @@ class ClusterSpec(ClusterDescription):
         """Do what `ensure` does, and follow its progress; leaving the block cancels it.
 
         Args:
-            stall_timeout: Seconds that a booting node's console may be silent.
+            stall_timeout: Seconds that a booting node's console may be silent, and that
+                Kubernetes on it may give no sign of life.
 
         Returns:
             A context manager for the run; iterate over that.
@@ -123,7 +128,8 @@ class ClusterSpec(ClusterDescription):
         """Make a cluster for the length of a block; it is deleted however the block ends.
 
         Args:
-            stall_timeout: Seconds that a booting node's console may be silent.
+            stall_timeout: Seconds that a booting node's console may be silent, and that
+                Kubernetes on it may give no sign of life.
 
         Yields:
             The cluster.

@@ -4,6 +4,8 @@
 data_dir()/clusters/
     NAME.json       the record: written before anything is created, removed last
     NAME.lock       held while the cluster is changed
+    NAME.kubernetes.lock    held while Kubernetes is brought up on it
+    NAME.kubeconfig         the administrator's, when it was asked for
 ```
 
 Reading never waits for a lock: a record is always a whole one.
@@ -11,6 +13,7 @@ Reading never waits for a lock: a record is always a whole one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -117,6 +120,8 @@ async def remove_record(clustername: str) -> None:
             left.unlink(missing_ok=True)
         path.unlink(missing_ok=True)
         state.sync_folder(path.parent)
+        kubeconfig_path(clustername).unlink(missing_ok=True)
+        _kubernetes_lock_path(clustername).unlink(missing_ok=True)
         _lock_path(clustername).unlink(missing_ok=True)
 
     await anyio.to_thread.run_sync(remove_all)
@@ -139,6 +144,34 @@ async def cluster_lock(clustername: str) -> AsyncIterator[None]:
         yield
 
 
+@asynccontextmanager
+async def kubernetes_lock(clustername: str) -> AsyncIterator[None]:
+    """Keep others from bringing Kubernetes up on a cluster at the same time.
+
+    It is held for minutes, in which the cluster may be changed and even deleted.
+
+    Args:
+        clustername: Name of the cluster.
+
+    Yields:
+        Nothing.
+    """
+    async with locked(_kubernetes_lock_path(clustername), timeout=math.inf):
+        yield
+
+
+def kubeconfig_path(clustername: str) -> Path:
+    """Tell where the kubeconfig of a cluster is written.
+
+    Args:
+        clustername: Name of the cluster.
+
+    Returns:
+        The file; it goes with the cluster.
+    """
+    return _folder() / f"{clustername}.kubeconfig"
+
+
 def _folder() -> Path:
     folder = data_dir() / "clusters"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -155,3 +188,7 @@ def _record_path(clustername: str) -> Path:
 
 def _lock_path(clustername: str) -> Path:
     return _folder() / f"{clustername}.lock"
+
+
+def _kubernetes_lock_path(clustername: str) -> Path:
+    return _folder() / f"{clustername}.kubernetes.lock"

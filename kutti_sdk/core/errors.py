@@ -48,6 +48,10 @@ KuttiError
 │   │   └── SSHAuthenticationError
 │   ├── FileTransferError
 │   └── CommandFailedError              only with check=True
+├── KubernetesError                     Kubernetes on a node refused or failed
+│   ├── KubeadmError                    kubeadm ended with an error
+│   ├── KubernetesStalledError (WaitTimeoutError)
+│   └── CertificatesExpiredError        after a long stop; renew them
 ├── StateError
 │   ├── CorruptStateError               kept aside, never overwritten
 │   └── LockTimeoutError (TimeoutError)
@@ -306,6 +310,37 @@ class CommandFailedError(SSHError):
         self.result = result
 
 
+class KubernetesError(KuttiError):
+    """Kubernetes on a node refused or failed.
+
+    Args:
+        message: What went wrong, in one sentence.
+        phase: What was going on, as in `ProgressEvent.phase`.
+        log: The last lines of kubeadm, the kubelet and containers that ended.
+        about: A hint, and names of what it is about, as for `KuttiError`.
+    """
+
+    def __init__(
+        self, message: str, *, phase: str = "", log: str = "", **about: str | None
+    ) -> None:
+        super().__init__(message, **about)
+        self.phase = phase
+        self.log = log
+
+    def __str__(self) -> str:
+        """The message, the hint, and the log."""
+        text = super().__str__()
+        return f"{text}\nLast words on the node:\n{self.log}" if self.log else text
+
+
+class KubeadmError(KubernetesError):
+    """kubeadm ended with an error; what it wrote is the log."""
+
+
+class CertificatesExpiredError(KubernetesError):
+    """The certificates of a cluster ran out while it was stopped."""
+
+
 class StateError(KuttiError):
     """What is stored about networks, hosts or clusters could not be used."""
 
@@ -354,6 +389,10 @@ class ReadyTimeoutError(WaitTimeoutError):
         """The message, the hint, and the last lines of the console."""
         text = super().__str__()
         return f"{text}\nLast lines of the console:\n{self.console}" if self.console else text
+
+
+class KubernetesStalledError(KubernetesError, WaitTimeoutError):
+    """kubeadm or a node made no progress for too long; it goes on where it stands."""
 
 
 class CommandTimeoutError(WaitTimeoutError):

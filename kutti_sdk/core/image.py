@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike, fspath
@@ -77,6 +78,14 @@ class VMImage(ABC):
         Returns:
             The status, read from disk at every call.
         """
+
+    async def packages(self) -> Mapping[str, str]:
+        """Tell which packages are inside, where that is known.
+
+        Returns:
+            Versions by name; empty when the image does not tell, or is not here.
+        """
+        return {}
 
     @abstractmethod
     async def fetch(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -91,6 +92,11 @@ class StoredImage(VMImage):
         """Tell whether it is on this machine."""
         found = await self.local()
         return ImageStatus.NOT_DOWNLOADED if found is None else ImageStatus.DOWNLOADED
+
+    async def packages(self) -> Mapping[str, str]:
+        """Tell which packages are inside, where its manifest does."""
+        found = await self.local()
+        return {} if found is None else found.manifest.packages
 
     @interruptible
     async def fetch(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import assert_type
 
 import kutti_sdk as kutti
@@ -13,6 +14,8 @@ async def words_and_verbs(driver: kutti.VMDriver) -> None:
     spec = kutti.cluster("lab").using("qemu").using(driver).kubernetes("1.34")
     spec = spec.nodes(3, cpus=2, memory="2GiB", disk=20 * 2**30).node("db").without_node("node3")
     spec = spec.network("10.0.0.0/24").forward(8080, to=80).without_forward(to=80).named("other")
+    spec = spec.control_plane(memory="2GiB").workers(2, cpus=1).bare()
+    spec = spec.pod_network("net.yaml", cidr="10.20.0.0/16").kubeadm({"KubeletConfiguration": {}})
     assert_type(spec, kutti.ClusterSpec)
     assert_type(await spec.plan(), kutti.Plan)
     assert_type(await spec.ensure(), kutti.Cluster)
@@ -33,6 +36,11 @@ async def words_and_verbs(driver: kutti.VMDriver) -> None:
 async def cluster_and_nodes(cluster: kutti.Cluster) -> None:
     assert_type(cluster.spec, kutti.ClusterSpec)
     assert_type(await cluster.status(), kutti.ClusterStatus)
+    assert_type((await cluster.status()).kubernetes, kutti.KubernetesStatus | None)
+    assert_type(await cluster.kubectl("get nodes", check=True), kutti.CommandResult)
+    assert_type(await cluster.kubeconfig(), Path)
+    assert_type(await cluster.merge_kubeconfig(), Path)
+    assert_type(await cluster.load_image("app.tar"), tuple[str, ...])
     assert_type(await cluster.run_all("uptime"), list[kutti.CommandResult])
     async for result in cluster.run_all("uptime", limit=2):
         assert_type(result, kutti.CommandResult)

@@ -61,7 +61,7 @@ async def test_missing_container_images_are_told_before_anything_is_installed(
 # What is tested is inside the host: the same under asyncio and trio.
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_node_is_ready_for_kubeadm(scratch: str, kubernetes_image: LocalImage) -> None:
-    spec = kutti.cluster(scratch).kubernetes("1.20").nodes(1, cpus=2, memory="2GiB")
+    spec = kutti.cluster(scratch).kubernetes("1.20").nodes(1, cpus=2, memory="2GiB").bare()
     node = (await spec.ensure())["node1"]
 
     async def output(command: str) -> str:

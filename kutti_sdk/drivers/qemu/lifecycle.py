@@ -16,6 +16,7 @@ from kutti_sdk.drivers.qemu.machine import host_command
 from kutti_sdk.drivers.qemu.qmp import ask_agent, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import ensure_services, services_run, stop_services
+from kutti_sdk.drivers.qemu.tsc import clock_arguments
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.runtime.tasks import run_all
@@ -52,6 +53,7 @@ async def start_host(network: NetworkRecord, record: HostRecord) -> None:
         accelerator=accelerator,
         manifest=image.manifest,
         image_folder=image.folder,
+        clock=await clock_arguments(accelerator),
         efi=efi,
     )
     try:

@@ -16,7 +16,13 @@ from kutti_sdk.drivers.qemu.firmware import EfiFirmware
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.images.manifest import ImageManifest
 
-CPU_MODELS = {"tcg": "qemu64,+rdrand"}
+# The plain model boots fastest. What is added is what TCG emulates well and programs look
+# for: AES five times as fast, which is what Kubernetes' parts speak to each other by.
+_EMULATED_FEATURES = (
+    "+rdrand,+ssse3,+sse4.1,+sse4.2,+popcnt,+aes,+pclmulqdq,+movbe,+bmi1,+bmi2,+adx,+fsgsbase"
+)
+
+CPU_MODELS = {"tcg": f"qemu64,{_EMULATED_FEATURES}"}
 """CPU model by accelerator; every other accelerator passes the host's CPU through."""
 
 _LEAST_TRANSLATED = 128 * MiB  # room for the code of a boot, with two new beginnings
@@ -42,6 +48,7 @@ def host_command(
     accelerator: str,
     manifest: ImageManifest,
     image_folder: Path,
+    clock: str = "",
     efi: EfiFirmware | None = None,
 ) -> list[str]:
     """Write the command line that runs a host in the background.
@@ -53,6 +60,7 @@ def host_command(
         accelerator: Name of an accelerator: ``kvm``, ``tcg``.
         manifest: What its image is.
         image_folder: Where its image is.
+        clock: Kernel arguments that choose the guest's clock; see `tsc`.
         efi: The EFI firmware that it boots by; None for a BIOS, or for no firmware.
 
     Returns:
@@ -84,10 +92,11 @@ def host_command(
         *background_arguments(sockets.monitor(host.id), files.pid),
     ]
     if manifest.boot is not None:
+        arguments = (manifest.boot.cmdline, clock, f"systemd.hostname={host.name}")
         command += [
             *("-kernel", str(image_folder / manifest.boot.kernel.name)),
             *("-initrd", str(image_folder / manifest.boot.initrd.name)),
-            *("-append", f"{manifest.boot.cmdline} systemd.hostname={host.name}"),
+            *("-append", " ".join(filter(None, arguments))),
         ]
     else:
         command += _FOREIGN_MACHINE

@@ -72,6 +72,14 @@ class FileTree:
             raise FileNotFoundError(str(path.parent))
         self._files[path] = content
 
+    def remove(self, path: str | PurePosixPath) -> None:
+        """Remove a file; nothing to do when there is none.
+
+        Args:
+            path: The path.
+        """
+        self._files.pop(_absolute(path), None)
+
     def read(self, path: str | PurePosixPath) -> bytes:
         """Read a file.
 

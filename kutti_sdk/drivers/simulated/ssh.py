@@ -26,6 +26,7 @@ from kutti_sdk.core.ssh import (
 )
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.simulated.commands import CommandCall
+from kutti_sdk.drivers.simulated.kubernetes import perform_kubernetes
 from kutti_sdk.drivers.simulated.machine import HostKey, Machine
 from kutti_sdk.drivers.simulated.shell import Pause, Performance, perform_answer, perform_line
 from kutti_sdk.drivers.simulated.transfer import copy_from_host, copy_to_host
@@ -194,7 +195,10 @@ class SimulatedCommand(RunningCommand, AsyncIterator[Output]):
         call = CommandCall(command, machine.key.hostname, machine.key.clustername, stdin)
         answer = world.commands.reply(call)
         self._performance: Performance = (
-            perform_line(command, machine, stdin) if answer is None else perform_answer(answer)
+            perform_answer(answer)
+            if answer is not None
+            else perform_kubernetes(command, world, machine, stdin)
+            or perform_line(command, machine, stdin)
         )
         self._owed = world.timings.command
 

@@ -172,6 +172,6 @@ def test_repr_tells_everything_in_one_line() -> None:
     text = repr(cluster("lab").kubernetes("1.34").nodes(2).forward(0, to=80))
     assert text == (
         "<ClusterSpec lab on qemu, Kubernetes 1.34, 192.168.125.0/24: "
-        "node1 (2 CPUs, 1 GiB memory, 20 GiB disk), node2 (2 CPUs, 1 GiB memory, 20 GiB disk); "
+        "node1 (2 CPUs, 2 GiB memory, 20 GiB disk), node2 (2 CPUs, 2 GiB memory, 20 GiB disk); "
         "127.0.0.1:any free port to node1:80>"
     )
