@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     )
     from kutti_sdk.core.host import (
         HostSize,
+        HostUsage,
         VMHost,
     )
     from kutti_sdk.core.image import (
@@ -164,6 +165,7 @@ __all__ = [
     "HostRunningError",
     "HostSize",
     "HostStatus",
+    "HostUsage",
     "HypervisorError",
     "ImageBuildError",
     "ImageDeprecatedError",
@@ -260,6 +262,7 @@ _HOMES = {
     ),
     "core.host": (
         "HostSize",
+        "HostUsage",
         "VMHost",
     ),
     "core.image": ("VMImage",),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from os import PathLike
 
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.status import ImageStatus
 
 
-class VMImage(ABC):
+class VMImage(Displayed, ABC):
     """A template for hosts, with a Kubernetes version and a checksum."""
 
     @property

@@ -1,0 +1,82 @@
+"""Hosts as a table, alone or as a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kutti_sdk.core.sizes import format_size
+from kutti_sdk.core.versions import NO_KUBERNETES
+from kutti_sdk.views.elements import Element, element
+from kutti_sdk.views.facts import ClusterFacts, HostFacts
+from kutti_sdk.views.tables import Cell, forward_list, problem_note, status_mark, table
+from kutti_sdk.views.words import duration_words
+
+_COLUMNS = (
+    "node",
+    "status",
+    "address",
+    "SSH",
+    "forwarded ports",
+    "image",
+    "up for",
+    "CPU in use",
+    "memory in use",
+    "console",
+)
+
+
+def cluster_table(facts: ClusterFacts) -> Element:
+    """Show a cluster.
+
+    Args:
+        facts: How it is.
+
+    Returns:
+        A table of its hosts.
+    """
+    caption = f"Cluster {facts.name} on {facts.driver}, {facts.kubernetes}: {facts.summary}"
+    return element("div", hosts_table(caption, facts.hosts), problem_note(facts.problem))
+
+
+def hosts_table(caption: str, hosts: Sequence[HostFacts]) -> Element:
+    """Show hosts.
+
+    Args:
+        caption: What they are.
+        hosts: How they are.
+
+    Returns:
+        A table.
+    """
+    problems = "\n".join(f"{host.name}: {host.problem}" for host in hosts if host.problem)
+    return element("div", table(caption, _COLUMNS, map(_row, hosts)), problem_note(problems))
+
+
+def _row(host: HostFacts) -> tuple[Cell, ...]:
+    usage = host.usage
+    return (
+        host.name,
+        status_mark(host.status),
+        host.ip_address,
+        host.ssh_address,
+        forward_list(host.forwards),
+        "no Kubernetes" if host.k8s_version == NO_KUBERNETES else host.k8s_version,
+        duration_words(usage.uptime) if usage else "",
+        _load_words(host),
+        _memory_words(host),
+        host.console,
+    )
+
+
+def _load_words(host: HostFacts) -> str:
+    if host.load is None:
+        return ""
+    of = f" of {host.size.cpus} CPU{'s' if host.size.cpus > 1 else ''}" if host.size else ""
+    return f"{host.load:.1f}{of}"
+
+
+def _memory_words(host: HostFacts) -> str:
+    if host.usage is None:
+        return ""
+    of = f" of {format_size(host.size.memory)}" if host.size else ""
+    return f"{format_size(host.usage.memory)}{of}"

@@ -1,0 +1,32 @@
+"""What a notebook gets to show a thing: one text for each kind of front end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kutti_sdk.core.errors import KuttiError
+from kutti_sdk.views.faces import face
+
+
+def mime_bundle(thing: object) -> dict[str, Any]:
+    """Show a thing in as many ways as there are.
+
+    A front end takes the best that it can show; the others stay in the notebook's file.
+
+    Args:
+        thing: What to show.
+
+    Returns:
+        Texts by MIME type: plain text always, HTML where the thing has a face.
+    """
+    bundle: dict[str, Any] = {"text/plain": _plain(thing)}
+    shown = face(thing)
+    if shown is not None:
+        bundle["text/html"] = str(shown)
+    return bundle
+
+
+def _plain(thing: object) -> str:
+    if isinstance(thing, KuttiError):
+        return f"{type(thing).__name__}: {thing}"
+    return repr(thing)
