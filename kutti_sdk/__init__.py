@@ -132,6 +132,10 @@ if TYPE_CHECKING:
     from kutti_sdk.ssh.fanout import (
         FanOut,
     )
+    from kutti_sdk.views import (
+        Timeline,
+        timeline,
+    )
 
     __version__: str
 
@@ -213,6 +217,7 @@ __all__ = [
     "SSHError",
     "StateChangeTimeoutError",
     "StateError",
+    "Timeline",
     "UnsafeImageError",
     "VMDriver",
     "VMHost",
@@ -234,6 +239,7 @@ __all__ = [
     "report",
     "runtime_dir",
     "set_workspace",
+    "timeline",
 ]
 
 _HOMES = {
@@ -296,6 +302,10 @@ _HOMES = {
     ),
     "ssh.client": ("AsyncSSHClient",),
     "ssh.fanout": ("FanOut",),
+    "views": (
+        "Timeline",
+        "timeline",
+    ),
 }
 
 

@@ -7,9 +7,14 @@
 | `facts`, `questions`, `reading` | what is shown, how it is asked for, how a face waits for it |
 | `faces` | which face a thing has |
 | `host_tables`, `image_table`, `results`, `error_face` | the faces with more to them |
+| `timeline_record`, `timeline_picture`, `timeline_display` | a bring-up, phase by phase |
+| `picture`, `topology` | what pictures share; a cluster's network |
+| `notebook` | whether this is one |
 | `mime` | all faces of a thing together, for the front end to choose from |
 """
 
 from kutti_sdk.views.mime import mime_bundle
+from kutti_sdk.views.timeline_display import timeline
+from kutti_sdk.views.timeline_record import Lane, Phase, Timeline
 
-__all__ = ["mime_bundle"]
+__all__ = ["Lane", "Phase", "Timeline", "mime_bundle", "timeline"]

@@ -6,6 +6,7 @@ leads to take facts and only write.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial, singledispatch
 from typing import Any
@@ -32,6 +33,9 @@ from kutti_sdk.views.image_table import images_table
 from kutti_sdk.views.reading import read_now
 from kutti_sdk.views.results import result_face, results_face
 from kutti_sdk.views.tables import face_of, forward_list, problem_note, status_mark, table
+from kutti_sdk.views.timeline_picture import timeline_face
+from kutti_sdk.views.timeline_record import Timeline
+from kutti_sdk.views.topology import topology_picture
 
 
 @singledispatch
@@ -47,7 +51,10 @@ def face(_: object) -> Element | None:
 @face.register
 def _cluster(cluster: Cluster) -> Element:
     facts = read_now(partial(questions.read_cluster, cluster), questions.unknown_cluster(cluster))
-    return face_of(cluster_table(facts))
+    return face_of(
+        cluster_table(facts),
+        element("details", element("summary", "Network"), topology_picture(facts)),
+    )
 
 
 @face.register
@@ -150,6 +157,11 @@ def _status(status: ClusterStatus) -> Element:
 @face.register
 def _result(result: CommandResult) -> Element:
     return face_of(result_face(result))
+
+
+@face.register
+def _timeline(timeline: Timeline) -> Element:
+    return timeline_face(timeline, time.time())
 
 
 @face.register

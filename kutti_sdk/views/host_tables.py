@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kutti_sdk.core.ports import SSH_PORT
 from kutti_sdk.core.sizes import format_size
 from kutti_sdk.core.versions import NO_KUBERNETES
 from kutti_sdk.views.elements import Element, element
@@ -59,12 +60,12 @@ def _row(host: HostFacts) -> tuple[Cell, ...]:
         status_mark(host.status),
         host.ip_address,
         host.ssh_address,
-        forward_list(host.forwards),
+        forward_list(it for it in host.forwards if it.vm_port != SSH_PORT),
         "no Kubernetes" if host.k8s_version == NO_KUBERNETES else host.k8s_version,
         duration_words(usage.uptime) if usage else "",
         _load_words(host),
         _memory_words(host),
-        host.console,
+        element("code", host.console) if host.console else "",
     )
 
 

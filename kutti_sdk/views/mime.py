@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from kutti_sdk.core.errors import KuttiError
 from kutti_sdk.views.faces import face
+from kutti_sdk.views.timeline_picture import timeline_picture
+from kutti_sdk.views.timeline_record import Timeline
 
 
 def mime_bundle(thing: object) -> dict[str, Any]:
@@ -17,12 +20,15 @@ def mime_bundle(thing: object) -> dict[str, Any]:
         thing: What to show.
 
     Returns:
-        Texts by MIME type: plain text always, HTML where the thing has a face.
+        Texts by MIME type: plain text always, HTML where the thing has a face, SVG where
+        that is a picture.
     """
     bundle: dict[str, Any] = {"text/plain": _plain(thing)}
     shown = face(thing)
     if shown is not None:
         bundle["text/html"] = str(shown)
+    if isinstance(thing, Timeline):
+        bundle["image/svg+xml"] = str(timeline_picture(thing, time.time()))
     return bundle
 
 

@@ -26,14 +26,13 @@ font-size:var(--jp-ui-font-size1,13px);line-height:1.5;padding:4px 0;overflow-x:
 [data-jp-theme-light="false"] .kutti,.vscode-dark .kutti{
 --kutti-good:#7fd18b;--kutti-warn:#f5b95f;--kutti-bad:#ff9d94;--kutti-quiet:#b8b8b8;
 --kutti-accent:#8ab8f5}
-.kutti table{border-collapse:collapse;margin:4px 0}
+.kutti table{border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit}
 .kutti caption{text-align:left;font-weight:600;padding:2px 0}
 .kutti th,.kutti td{text-align:left;vertical-align:top;padding:2px 12px 2px 0;
 border-bottom:1px solid var(--kutti-line);background:none;white-space:nowrap}
-.kutti td.number,.kutti th.number{text-align:right;font-variant-numeric:tabular-nums}
 .kutti th[scope=row]{font-weight:600}
-.kutti td.text{white-space:pre-wrap;font-family:var(--jp-code-font-family,monospace);
-max-width:60ch;overflow-wrap:anywhere}
+.kutti code{background:none;color:inherit;font-family:var(--jp-code-font-family,monospace)}
+.kutti td code{display:inline-block;max-width:44ch;white-space:pre-wrap;overflow-wrap:anywhere}
 .kutti pre{margin:4px 0;padding:4px 8px;background:var(--kutti-shade);color:var(--kutti-text);
 border:1px solid var(--kutti-line);font-family:var(--jp-code-font-family,monospace);
 white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow-y:auto}
