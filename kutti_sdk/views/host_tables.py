@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from kutti_sdk.core.ports import SSH_PORT
 from kutti_sdk.core.sizes import format_size
-from kutti_sdk.core.versions import NO_KUBERNETES
 from kutti_sdk.views.elements import Element, element
 from kutti_sdk.views.facts import ClusterFacts, HostFacts
 from kutti_sdk.views.tables import Cell, forward_list, problem_note, status_mark, table
@@ -20,8 +19,8 @@ _COLUMNS = (
     "forwarded ports",
     "image",
     "up for",
-    "CPU in use",
-    "memory in use",
+    "CPU",
+    "memory",
     "console",
 )
 
@@ -61,23 +60,9 @@ def _row(host: HostFacts) -> tuple[Cell, ...]:
         host.ip_address,
         host.ssh_address,
         forward_list(it for it in host.forwards if it.vm_port != SSH_PORT),
-        "no Kubernetes" if host.k8s_version == NO_KUBERNETES else host.k8s_version,
+        host.k8s_version,
         duration_words(usage.uptime) if usage else "",
-        _load_words(host),
-        _memory_words(host),
+        "" if host.load is None else f"{host.load:.1f} CPUs",
+        format_size(usage.memory) if usage else "",
         element("code", host.console) if host.console else "",
     )
-
-
-def _load_words(host: HostFacts) -> str:
-    if host.load is None:
-        return ""
-    of = f" of {host.size.cpus} CPU{'s' if host.size.cpus > 1 else ''}" if host.size else ""
-    return f"{host.load:.1f}{of}"
-
-
-def _memory_words(host: HostFacts) -> str:
-    if host.usage is None:
-        return ""
-    of = f" of {format_size(host.size.memory)}" if host.size else ""
-    return f"{format_size(host.usage.memory)}{of}"

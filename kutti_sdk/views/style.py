@@ -13,26 +13,27 @@ STYLE = StyleSheet(
     "style",
     (
         """
-.kutti{
+.kutti,.kutti-view{
 --kutti-text:var(--jp-content-font-color1,var(--vscode-editor-foreground,#1f1f1f));
 --kutti-page:var(--jp-layout-color0,var(--vscode-editor-background,#fff));
 --kutti-line:var(--jp-border-color1,var(--vscode-panel-border,#bdbdbd));
 --kutti-shade:var(--jp-layout-color1,var(--vscode-editorWidget-background,#fff));
 --kutti-good:#1b6e2c;--kutti-warn:#8a4b00;--kutti-bad:#b3261e;--kutti-quiet:#595959;
---kutti-accent:#0b57a4;
-color:var(--kutti-text);background:var(--kutti-page);
-font-family:var(--jp-ui-font-family,system-ui,sans-serif);
-font-size:var(--jp-ui-font-size1,13px);line-height:1.5;padding:4px 0;overflow-x:auto}
-[data-jp-theme-light="false"] .kutti,.vscode-dark .kutti{
+--kutti-accent:#0b57a4}
+[data-jp-theme-light="false"] :is(.kutti,.kutti-view),.vscode-dark :is(.kutti,.kutti-view){
 --kutti-good:#7fd18b;--kutti-warn:#f5b95f;--kutti-bad:#ff9d94;--kutti-quiet:#b8b8b8;
 --kutti-accent:#8ab8f5}
+.kutti{color:var(--kutti-text);background:var(--kutti-page);
+font-family:var(--jp-ui-font-family,system-ui,sans-serif);
+font-size:var(--jp-ui-font-size1,13px);line-height:1.5;overflow-x:auto}
 .kutti table{border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit}
-.kutti caption{text-align:left;font-weight:600;padding:2px 0}
-.kutti th,.kutti td{text-align:left;vertical-align:top;padding:2px 12px 2px 0;
-border-bottom:1px solid var(--kutti-line);background:none;white-space:nowrap}
-.kutti th[scope=row]{font-weight:600}
+.kutti caption{text-align:left;font-weight:600;padding:2px 0;white-space:nowrap}
+.kutti table :is(th,td){text-align:left!important;vertical-align:top;padding:2px 10px 2px 0;
+border-bottom:1px solid var(--kutti-line);background:none!important;white-space:nowrap}
+.kutti table th[scope=col]{white-space:normal;vertical-align:bottom}
 .kutti code{background:none;color:inherit;font-family:var(--jp-code-font-family,monospace)}
-.kutti td code{display:inline-block;max-width:44ch;white-space:pre-wrap;overflow-wrap:anywhere}
+.kutti td code{display:block;min-width:24ch;max-width:48ch;white-space:pre-wrap;
+overflow-wrap:anywhere;line-height:inherit;padding:0}
 .kutti pre{margin:4px 0;padding:4px 8px;background:var(--kutti-shade);color:var(--kutti-text);
 border:1px solid var(--kutti-line);font-family:var(--jp-code-font-family,monospace);
 white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow-y:auto}
@@ -44,6 +45,9 @@ white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow-y:auto}
 .kutti .columns{display:flex;flex-wrap:wrap;gap:12px}
 .kutti .columns>*{flex:1 1 24em;min-width:0}
 .kutti svg{max-width:100%;height:auto}
+.kutti-view .lm-TabBar-tabLabel{color:var(--kutti-text)}
+.kutti-view input::placeholder{color:var(--kutti-quiet);opacity:1}
+.kutti-view :focus-visible{outline:2px solid var(--kutti-accent)!important;outline-offset:1px}
 """,
     ),
 )

@@ -65,7 +65,7 @@ async def test_a_cluster_shows_how_it_is_now_and_not_how_it_was(lab: ClusterSpec
     assert first["status"] == "● Running"
     assert first["address"] == "192.168.125.11"
     assert "127.0.0.1:8080 to 80" in first["forwarded ports"]
-    assert first["memory in use"] == "409.6 MiB of 1 GiB"
+    assert first["memory"] == "409.6 MiB"
     assert second["status"] == "■ Stopped"
     assert second["up for"] == ""
 
