@@ -47,7 +47,8 @@ white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow-y:auto}
 .kutti svg{max-width:100%;height:auto}
 .kutti-view .lm-TabBar-tabLabel{color:var(--kutti-text)}
 .kutti-view input::placeholder{color:var(--kutti-quiet);opacity:1}
-.kutti-view :focus-visible{outline:2px solid var(--kutti-accent)!important;outline-offset:1px}
+.kutti-view.kutti-view :is(input,select,button,pre,div):focus-visible{
+outline:2px solid var(--kutti-accent)!important;outline-offset:1px}
 """,
     ),
 )

@@ -71,4 +71,3 @@ def test_a_timeline_stays_in_the_notebook_as_a_picture(tmp_path: Path, backend: 
 def test_a_face_is_drawn_under_trio_too(tmp_path: Path) -> None:
     *_, shown = run(tmp_path, "%autoawait trio", "c = await spec.ensure()", "c")
     assert "Running" in shown[0]["data"]["text/html"]
-
