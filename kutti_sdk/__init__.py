@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     )
     from kutti_sdk.core.host import (
         HostSize,
+        HostUsage,
         VMHost,
     )
     from kutti_sdk.core.image import (
@@ -146,6 +147,10 @@ if TYPE_CHECKING:
     from kutti_sdk.ssh.fanout import (
         FanOut,
     )
+    from kutti_sdk.views import (
+        Timeline,
+        timeline,
+    )
 
     __version__: str
 
@@ -181,6 +186,7 @@ __all__ = [
     "HostRunningError",
     "HostSize",
     "HostStatus",
+    "HostUsage",
     "HypervisorError",
     "ImageBuildError",
     "ImageCopy",
@@ -237,6 +243,7 @@ __all__ = [
     "StateChangeTimeoutError",
     "StateError",
     "SystemPod",
+    "Timeline",
     "UnsafeImageError",
     "VMDriver",
     "VMHost",
@@ -258,6 +265,7 @@ __all__ = [
     "report",
     "runtime_dir",
     "set_workspace",
+    "timeline",
 ]
 
 _HOMES = {
@@ -286,6 +294,7 @@ _HOMES = {
     ),
     "core.host": (
         "HostSize",
+        "HostUsage",
         "VMHost",
     ),
     "core.image": (
@@ -330,6 +339,10 @@ _HOMES = {
     ),
     "ssh.client": ("AsyncSSHClient",),
     "ssh.fanout": ("FanOut",),
+    "views": (
+        "Timeline",
+        "timeline",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.record import ClusterRecord, as_recorded
 from kutti_sdk.clusters.spec import ClusterSpec
 from kutti_sdk.clusters.store import load_records, require_record
+from kutti_sdk.core.display import Listing
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import InvalidInputError
 from kutti_sdk.core.names import validate_name
@@ -52,7 +53,7 @@ async def list_clusters() -> list[Cluster]:
     Raises:
         CorruptStateError: When a record does not parse; it stays as it is.
     """
-    return [_handle(record, None) for record in await load_records()]
+    return Listing(_handle(record, None) for record in await load_records())
 
 
 def _handle(record: ClusterRecord, driver: VMDriver | None) -> Cluster:

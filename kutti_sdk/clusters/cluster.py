@@ -21,6 +21,7 @@ from kutti_sdk.clusters.status import ClusterStatus, cluster_status
 from kutti_sdk.clusters.store import no_such_cluster, require_record
 from kutti_sdk.clusters.table import text_table
 from kutti_sdk.clusters.watching import ClusterChanges
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import HostNotFoundError
 from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, VMHost
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from kutti_sdk.clusters.spec import ClusterSpec
 
 
-class Cluster:
+class Cluster(Displayed):
     """A cluster: holds names, no connection and no state of its machines.
 
     Any number of handles, in any number of cells and processes, may name one

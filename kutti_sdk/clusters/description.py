@@ -13,6 +13,7 @@ from itertools import combinations
 from typing import Self
 
 from kutti_sdk.clusters.node_spec import NodeForward, NodeSpec
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import InvalidPortError, InvalidSpecError
 from kutti_sdk.core.names import validate_name
@@ -31,7 +32,7 @@ _RESERVED_ADDRESSES = 12
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ClusterDescription:
+class ClusterDescription(Displayed):
     """What a cluster shall be; `ClusterSpec` adds the verbs.
 
     Attributes:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kutti_sdk.clusters.readiness import DEFAULT_STALL_TIMEOUT, wait_until_reachable
 from kutti_sdk.clusters.watching import NodeChanges
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.errors import CommandFailedError
 from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, VMHost
 from kutti_sdk.core.ports import LOOPBACK, PortForward
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kutti_sdk.clusters.cluster import Cluster
 
 
-class Node:
+class Node(Displayed):
     """A node: holds its name and its cluster's, and asks for everything else.
 
     Methods raise HostNotFoundError when the node's host does not exist, or not yet.

@@ -33,6 +33,7 @@ from kutti_sdk.clusters.node_spec import NodeSpec
 from kutti_sdk.clusters.observation import Observation, ObservedHost, observe_cluster
 from kutti_sdk.clusters.record import ClusterRecord
 from kutti_sdk.clusters.table import text_table
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import ImageDeprecatedError
 from kutti_sdk.core.ports import SSH_PORT, PortForward
@@ -43,7 +44,7 @@ A = TypeVar("A", bound=Action)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Plan:
+class Plan(Displayed):
     """The steps to what shall be, in order; without any it counts as false.
 
     Attributes:

@@ -9,6 +9,7 @@ from kutti_sdk.clusters.description import ClusterDescription
 from kutti_sdk.clusters.kubernetes import control_plane
 from kutti_sdk.clusters.observation import ObservedHost, observe_cluster
 from kutti_sdk.clusters.table import text_table
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import ConflictError, HostNotFoundError, PortNotForwardedError
 from kutti_sdk.core.ports import PortForward
@@ -41,7 +42,7 @@ class NodeStatus:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class ClusterStatus:
+class ClusterStatus(Displayed):
     """How a cluster is.
 
     Attributes:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.errors import PortInUseError
 from kutti_sdk.core.host import HostSize, VMHost
 from kutti_sdk.core.image import ImageCopy, VMImage
@@ -31,7 +32,7 @@ class HostChange:
     status: HostStatus | None
 
 
-class VMDriver(ABC):
+class VMDriver(Displayed, ABC):
     """Manages networks, hosts and images of one hypervisor."""
 
     @property

@@ -66,11 +66,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kutti_sdk.core.display import Displayed
+
 if TYPE_CHECKING:
     from kutti_sdk.core.ssh import CommandResult
 
 
-class KuttiError(Exception):
+class KuttiError(Displayed, Exception):
     """The root of all errors raised by kutti_sdk.
 
     Args:

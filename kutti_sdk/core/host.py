@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.errors import InvalidSizeError
 from kutti_sdk.core.ports import LOOPBACK, SSH_PORT, PortForward
 from kutti_sdk.core.sizes import GiB, MiB, format_size, parse_size
@@ -85,7 +86,22 @@ class HostSize:
         )
 
 
-class VMHost(ABC):
+@dataclass(frozen=True, slots=True)
+class HostUsage:
+    """What a running host takes of this machine.
+
+    Attributes:
+        uptime: Seconds since it was started.
+        cpu_time: Seconds of CPU time it has used since then; two readings tell the load.
+        memory: Bytes of memory that it really occupies.
+    """
+
+    uptime: float
+    cpu_time: float
+    memory: int
+
+
+class VMHost(Displayed, ABC):
     """A virtual machine in a network, identified by its name, network and cluster.
 
     A handle holds no connection and no state of the machine: every method asks
@@ -283,6 +299,14 @@ class VMHost(ABC):
         Returns:
             The lines; empty when it has not started yet.
         """
+
+    async def usage(self) -> HostUsage | None:
+        """Tell what the host takes of this machine.
+
+        Returns:
+            What it takes now; None when it does not run, or the driver cannot tell.
+        """
+        return None
 
 
 class _StatusChanges(AsyncIterator[HostStatus]):

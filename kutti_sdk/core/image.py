@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike, fspath
 
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.errors import ImageError
 from kutti_sdk.core.status import CopyStatus, ImageStatus
 
@@ -53,7 +54,7 @@ class ImageCopy:
     problem: str = ""
 
 
-class VMImage(ABC):
+class VMImage(Displayed, ABC):
     """A template for hosts, with a Kubernetes version and a checksum."""
 
     @property

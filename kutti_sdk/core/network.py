@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from ipaddress import IPv4Network
 
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.errors import InvalidCIDRError
 
 DEFAULT_CIDR = "192.168.125.0/24"
@@ -15,7 +16,7 @@ _LONGEST_PREFIX = 27  # 32 addresses: services, gateway and 20 hosts
 _SHORTEST_PREFIX = 16
 
 
-class VMNetwork(ABC):
+class VMNetwork(Displayed, ABC):
     """A private network: its hosts reach each other and, outwards, the internet."""
 
     @property

@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.errors import InvalidInputError
 from kutti_sdk.core.ports import MAX_PORT, SSH_PORT
 
@@ -40,7 +41,7 @@ class SSHCredentials:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandResult:
+class CommandResult(Displayed):
     """How a command ended.
 
     Attributes:

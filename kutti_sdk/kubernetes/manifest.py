@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 
 import anyio
+import anyio.to_thread
 
 from kutti_sdk.core.errors import InvalidSpecError
 from kutti_sdk.core.events import report
 from kutti_sdk.kubernetes.guest import FOLDER, Guest
 from kutti_sdk.kubernetes.kubectl import kubectl
 from kutti_sdk.kubernetes.phases import POD_NETWORK
-from kutti_sdk.runtime.http import http_client
+from kutti_sdk.runtime.http import DEFAULT_HTTP_SETTINGS, http_client
 
 _APPLIED = f"{FOLDER}/pod-network.applied"
 _LARGEST = 16 * 1024 * 1024
@@ -91,7 +92,10 @@ async def _fetch(url: str) -> str:
 
     text = bytearray()
     try:
-        async with http_client() as client, client.stream("GET", url) as answer:
+        async with (
+            await anyio.to_thread.run_sync(http_client, DEFAULT_HTTP_SETTINGS) as client,
+            client.stream("GET", url) as answer,
+        ):
             answer.raise_for_status()
             async for piece in answer.aiter_bytes():
                 text += piece

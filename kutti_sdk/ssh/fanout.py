@@ -11,6 +11,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import anyio
 
+from kutti_sdk.core.display import Listing
 from kutti_sdk.core.events import ProgressEvent, observe, relay
 from kutti_sdk.runtime.island import CLEAN_UP_TIME, on_island, start_on_island
 from kutti_sdk.runtime.tasks import interruptible
@@ -103,7 +104,7 @@ class FanOut(Generic[T]):
         while await self._wait_beyond(seen):
             seen = len(self._work.finished)
         results = dict(self._work.finished)
-        return [results[name] for name in self._work.jobs]
+        return Listing(results[name] for name in self._work.jobs)
 
     @interruptible
     async def _wait_beyond(self, seen: int) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from kutti_sdk.core.display import Listing
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import DriverUnavailableError
 from kutti_sdk.core.host import HostSize, VMHost
@@ -112,7 +113,7 @@ class QemuDriver(VMDriver):
 
     async def list_networks(self) -> list[VMNetwork]:
         """List all networks."""
-        return [network.QemuNetwork(record) for record in await records.load_networks()]
+        return Listing(network.QemuNetwork(it) for it in await records.load_networks())
 
     async def create_network(self, networkname: str, *, cidr: str = DEFAULT_CIDR) -> VMNetwork:
         """Make a network."""
@@ -129,7 +130,7 @@ class QemuDriver(VMDriver):
 
     async def list_hosts(self) -> list[VMHost]:
         """List all hosts."""
-        return [QemuHost(record) for record in await records.load_hosts()]
+        return Listing(QemuHost(record) for record in await records.load_hosts())
 
     @interruptible
     async def create_host(
@@ -172,7 +173,7 @@ class QemuDriver(VMDriver):
 
     async def list_images(self) -> list[VMImage]:
         """List all images, on this machine or not."""
-        return list(await images.list_all(await resolve(self._arguments)))
+        return Listing(await images.list_all(await resolve(self._arguments)))
 
     async def get_image(self, k8sversion: str) -> VMImage:
         """Find an image."""

@@ -14,7 +14,7 @@ from kutti_sdk.core.errors import (
     StateChangeTimeoutError,
 )
 from kutti_sdk.core.events import report
-from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, HostSize, VMHost
+from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, HostSize, HostUsage, VMHost
 from kutti_sdk.core.ports import ANY_ADDRESS, LOOPBACK, SSH_PORT, PortForward
 from kutti_sdk.core.ssh import SSHClient, SSHCredentials
 from kutti_sdk.core.status import HostStatus
@@ -22,6 +22,7 @@ from kutti_sdk.drivers.qemu import capacity, forwards, layout, lifecycle, record
 from kutti_sdk.drivers.qemu.console import read_console
 from kutti_sdk.drivers.qemu.enrolment import EnrollingSSHClient
 from kutti_sdk.drivers.qemu.records import HostRecord
+from kutti_sdk.drivers.qemu.usage import host_usage
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.runtime.tasks import interruptible
@@ -201,6 +202,10 @@ class QemuHost(VMHost):
         """Read what the host wrote to its serial console."""
         record = await self._record()
         return await anyio.to_thread.run_sync(read_console, record.files.console, lines)
+
+    async def usage(self) -> HostUsage | None:
+        """Look at the QEMU process; memory is what it really occupies."""
+        return await anyio.to_thread.run_sync(host_usage, await self._record())
 
     async def _record(self) -> HostRecord:
         record = await records.load_host(self.name, self.networkname, self.clustername)

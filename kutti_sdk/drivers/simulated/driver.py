@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 
+from kutti_sdk.core.display import Listing
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import (
     DriverUnavailableError,
@@ -150,9 +151,9 @@ class SimulatedDriver(VMDriver):
     async def list_networks(self) -> list[VMNetwork]:
         """List all networks."""
         await self._world.begin("list_networks")
-        return [
+        return Listing(
             SimulatedNetwork(name, str(cidr)) for name, cidr in sorted(self._world.networks.items())
-        ]
+        )
 
     async def create_network(self, networkname: str, *, cidr: str = DEFAULT_CIDR) -> VMNetwork:
         """Make a network."""
@@ -199,7 +200,8 @@ class SimulatedDriver(VMDriver):
     async def list_hosts(self) -> list[VMHost]:
         """List all hosts."""
         await self._world.begin("list_hosts")
-        return [SimulatedHost(self._world, it) for _, it in sorted(self._world.machines.items())]
+        machines = sorted(self._world.machines.items())
+        return Listing(SimulatedHost(self._world, machine) for _, machine in machines)
 
     async def create_host(
         self,
@@ -257,7 +259,7 @@ class SimulatedDriver(VMDriver):
         """List all images, on this machine or not."""
         await self._world.begin("list_images")
         shelf = self._world.images
-        return [SimulatedImage(self._world, shelf.find(it)) for it in shelf.versions()]
+        return Listing(SimulatedImage(self._world, shelf.find(it)) for it in shelf.versions())
 
     async def get_image(self, k8sversion: str) -> VMImage:
         """Find an image."""

@@ -31,6 +31,7 @@ Operation: TypeAlias = Literal[
     "unforward_port",
     "forwards",
     "console",
+    "usage",
     "fetch",
     "from_file",
     "export",

@@ -9,7 +9,7 @@ from kutti_sdk.core.errors import (
     StateChangeTimeoutError,
 )
 from kutti_sdk.core.events import report
-from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, HostSize, VMHost
+from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, HostSize, HostUsage, VMHost
 from kutti_sdk.core.ports import LOOPBACK, SSH_PORT, PortForward
 from kutti_sdk.core.ssh import SSHClient, SSHCredentials
 from kutti_sdk.core.status import HostStatus
@@ -175,6 +175,11 @@ class SimulatedHost(VMHost):
         """Read what the host wrote to its console; see `VMHost.console`."""
         await self._world.begin("console", self._key)
         return "\n".join(self._machine().console[-lines:] if lines > 0 else [])
+
+    async def usage(self) -> HostUsage | None:
+        """Tell what such a machine would take; see `VMHost.usage`."""
+        await self._world.begin("usage", self._key)
+        return self._machine().usage()
 
     def _machine(self) -> Machine:
         machine = self._world.machine(self._key)

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from kutti_sdk.core.host import HostSize
+from kutti_sdk.core.host import HostSize, HostUsage
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.simulated.clock import SimulatedClock
 from kutti_sdk.drivers.simulated.effects import Crash, Subject
 from kutti_sdk.drivers.simulated.files import FileTree
+
+_IDLE_LOAD = 0.03  # of a CPU
+_MEMORY = 0.4  # of its size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +122,18 @@ class Machine:
     def uptime(self) -> float:
         """Simulated seconds since it was switched on."""
         return self._clock.now() - self._started_at
+
+    def usage(self) -> HostUsage | None:
+        """Tell what it takes: all of its time while it boots, next to nothing afterwards.
+
+        Returns:
+            What it takes; None when it is off.
+        """
+        if self.status is not HostStatus.RUNNING:
+            return None
+        idle = max(0.0, self.uptime - self._timings.boot)
+        busy = self.uptime - idle
+        return HostUsage(self.uptime, busy + _IDLE_LOAD * idle, int(self.size.memory * _MEMORY))
 
     def runs(self, run: int) -> bool:
         """Tell whether it still runs since it was switched on for a certain time.

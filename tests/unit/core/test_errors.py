@@ -6,6 +6,7 @@ import pickle
 import pytest
 
 from kutti_sdk.core import errors
+from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.errors import CommandFailedError, HostNotFoundError, KuttiError
 from kutti_sdk.core.ssh import CommandResult
 
@@ -29,7 +30,7 @@ def _drawn() -> dict[str, tuple[str, ...]]:
 
 def _real() -> dict[str, tuple[str, ...]]:
     return {
-        name: tuple(base.__name__ for base in kind.__bases__)
+        name: tuple(base.__name__ for base in kind.__bases__ if base is not Displayed)
         for name, kind in vars(errors).items()
         if inspect.isclass(kind) and issubclass(kind, Exception)
     }

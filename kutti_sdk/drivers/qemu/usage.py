@@ -1,0 +1,36 @@
+"""What a host's QEMU takes of this machine."""
+
+from __future__ import annotations
+
+import time
+
+import psutil
+
+from kutti_sdk.core.host import HostUsage
+from kutti_sdk.drivers.qemu import lifecycle
+from kutti_sdk.drivers.qemu.records import HostRecord
+
+
+def host_usage(record: HostRecord) -> HostUsage | None:
+    """Look at a host's QEMU. Reads files: call it in a thread.
+
+    Args:
+        record: The host.
+
+    Returns:
+        What it takes; None when it does not run.
+    """
+    identity = lifecycle.host_process(record)
+    if identity is None:
+        return None
+    try:
+        process = psutil.Process(identity.pid)
+        with process.oneshot():
+            times = process.cpu_times()
+            return HostUsage(
+                uptime=max(0.0, time.time() - process.create_time()),
+                cpu_time=times.user + times.system,
+                memory=process.memory_info().rss,
+            )
+    except psutil.Error:  # it ended meanwhile
+        return None

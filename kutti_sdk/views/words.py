@@ -1,0 +1,75 @@
+"""What faces say: statuses with their icons, and numbers with their units."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from kutti_sdk.core.ports import PortForward
+from kutti_sdk.core.status import DriverStatus, HostStatus, ImageStatus
+
+Tone = Literal["good", "quiet", "warn", "bad"]
+"""What colour a status has; never the only thing that tells it."""
+
+MISSING = "missing"
+"""Says that a host does not exist, or not yet."""
+
+# Statuses are texts, so that the Unknown of a host stands for that of an image, too.
+_STATUSES: dict[StrEnum | None, tuple[str, Tone, str]] = {
+    HostStatus.RUNNING: ("●", "good", "Running"),
+    HostStatus.STOPPED: ("■", "quiet", "Stopped"),
+    HostStatus.ERROR: ("✖", "bad", "Error"),
+    HostStatus.UNKNOWN: ("?", "warn", "Unknown"),
+    DriverStatus.READY: ("●", "good", "Ready"),
+    DriverStatus.UNAVAILABLE: ("✖", "bad", "Unavailable"),
+    ImageStatus.DOWNLOADED: ("●", "good", "Downloaded"),
+    ImageStatus.NOT_DOWNLOADED: ("○", "quiet", "Not downloaded"),
+    None: ("○", "quiet", MISSING),
+}
+
+
+def status_words(status: HostStatus | DriverStatus | ImageStatus | None) -> tuple[str, Tone, str]:
+    """Say a status.
+
+    Args:
+        status: The status; None for a host that does not exist.
+
+    Returns:
+        An icon, a tone and a word.
+    """
+    return _STATUSES[status]
+
+
+def duration_words(seconds: float) -> str:
+    """Say how long something took or is up.
+
+    Args:
+        seconds: Seconds.
+
+    Returns:
+        Two units at most: ``0.4 s``, ``12 s``, ``3 min 5 s``, ``2 h 10 min``, ``4 d 1 h``.
+    """
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    for unit, name, smaller, smaller_name in (
+        (86400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= unit:
+            rest = whole % unit // smaller
+            return f"{whole // unit} {name}" + (f" {rest} {smaller_name}" if rest else "")
+    return f"{whole} s"
+
+
+def forward_words(forward: PortForward) -> str:
+    """Say a forward.
+
+    Args:
+        forward: The forward.
+
+    Returns:
+        ``127.0.0.1:8080 to 80``; port 0 of this machine is ``any free port``.
+    """
+    return f"{forward.address}:{forward.host_port or 'any free port'} to {forward.vm_port}"
