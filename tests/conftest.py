@@ -9,9 +9,14 @@ from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kutti_sdk.images.store import LocalImage, local_images
 from kutti_sdk.runtime.directories import set_workspace
+
+# How fast an example is says more about the machine and its other work than about us.
+settings.register_profile("kutti", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kutti")
 
 VM_WORKSPACE = Path(
     os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace")

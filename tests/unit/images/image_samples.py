@@ -1,4 +1,4 @@
-"""Small images and disks to test with."""
+"""Small images and disks to test with, and what tests ask about them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from kutti_sdk.images.manifest import (
 )
 
 MIB = 1024 * 1024
+VERSION = "1.34.2"
 
 
 def qcow2_disk(*, size: int = MIB, marker: int = 0) -> bytes:
@@ -58,3 +59,12 @@ def make_image_folder(
     )
     (folder / MANIFEST_NAME).write_bytes(encode_manifest(manifest))
     return folder
+
+
+async def nobody(checksum: str) -> list[str]:
+    """The clusters that use an image: none."""
+    return []
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []

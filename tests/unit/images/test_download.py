@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import random
-import ssl
 from itertools import pairwise
 from pathlib import Path
 
-import anyio
-import anyio.lowlevel
 import pytest
-import trustme
-from fault_server import (
-    Both,
+from download_samples import CHECKSUM, CONTENT, HALF, HTTP, KIB, SIZE, first_bytes_asked
+from fault_server import FaultServer
+from server_faults import (
     Corrupt,
     Endless,
     Fault,
-    FaultServer,
-    Fine,
     GzipBomb,
     Header,
-    IgnoreRange,
     NoLength,
-    NoValidators,
     Redirect,
     Reset,
     Silent,
@@ -31,60 +23,17 @@ from fault_server import (
     Stall,
     Status,
     Truncate,
-    Unsatisfiable,
     WebPage,
-    WrongContentRange,
     WrongLength,
 )
 
-from kutti_sdk.core.errors import (
-    ChecksumMismatchError,
-    DownloadError,
-    InvalidInputError,
-    NotEnoughDiskError,
-)
+from kutti_sdk.core.errors import ChecksumMismatchError, DownloadError, NotEnoughDiskError
 from kutti_sdk.core.events import ProgressEvent, observe
 from kutti_sdk.images.catalogue import CatalogueEntry
-from kutti_sdk.images.download import download, partial_downloads, remove_partial, space
-from kutti_sdk.images.download.partial import downloads_folder, part_of
+from kutti_sdk.images.download import download, partial_downloads, space
 from kutti_sdk.runtime.http import HttpSettings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("workspace", "impatient")]
-
-KIB = 1024
-SIZE = 1024 * KIB
-CONTENT = random.Random(3).randbytes(SIZE)
-CHECKSUM = hashlib.sha256(CONTENT).hexdigest()
-HALF = SIZE // 2
-HTTP = HttpSettings(stall_timeout=0.5)
-
-
-@pytest.fixture
-def entry(server: FaultServer) -> CatalogueEntry:
-    server.files["/disk.qcow2"] = CONTENT
-    return CatalogueEntry("1.34", CHECKSUM, server.url("/disk.qcow2"))
-
-
-@pytest.fixture
-def destination(workspace: Path) -> Path:
-    return downloads_folder() / "image"
-
-
-def first_bytes_asked(server: FaultServer) -> list[int]:
-    return [request.first_byte for request in server.requests]
-
-
-async def leave_a_part(entry: CatalogueEntry, server: FaultServer, size: int = HALF) -> None:
-    """As somebody who was interrupted would."""
-    server.faults["/disk.qcow2"] = [Stall(after=size)]
-    async with anyio.create_task_group() as group:
-        group.start_soon(download, entry, downloads_folder() / "never", HttpSettings())
-        while not part_of(CHECKSUM).exists() or part_of(CHECKSUM).stat().st_size < size:
-            await anyio.sleep(0.01)
-        group.cancel_scope.cancel()
-    (part,) = await partial_downloads()
-    assert part.bytes_done == size
-    server.requests.clear()
 
 
 async def test_a_file_arrives_with_one_request(
@@ -128,135 +77,6 @@ async def test_a_fault_that_passes_is_put_up_with(
     await download(entry, destination, HTTP)
     assert destination.read_bytes() == CONTENT
     assert first_bytes_asked(server) == requests
-
-
-async def test_a_flaky_line_brings_the_file_piece_by_piece(
-    server: FaultServer, entry: CatalogueEntry, destination: Path
-) -> None:
-    """Each piece counts as progress, so that more faults are put up with than in a row."""
-    server.always["/disk.qcow2"] = Reset(after=100 * KIB)
-    await download(entry, destination, HTTP)
-    assert destination.read_bytes() == CONTENT
-    starts = first_bytes_asked(server)
-    assert len(starts) >= 10
-    assert starts == sorted(set(starts)), "nothing is asked for twice"
-
-
-# What resuming half a file comes to: where the requests begin.
-AFTER_A_PART: list[tuple[Fault, list[int]]] = [
-    (Fine(), [HALF]),
-    (NoValidators(), [HALF]),
-    (IgnoreRange(), [HALF]),
-    (Unsatisfiable(), [HALF, 0]),
-    (WrongContentRange(f"bytes 0-{SIZE - 1}/{SIZE}"), [HALF, 0]),
-    (WrongContentRange(f"bytes {HALF + 1}-{SIZE - 1}/{SIZE}"), [HALF, 0]),
-    (WrongContentRange(f"bytes {HALF}-{SIZE - 1}/{SIZE + 1}"), [HALF, 0]),
-    (WrongContentRange("bytes */*"), [HALF, 0]),
-    (WrongContentRange(""), [HALF, 0]),
-    (Header("Content-Range", None), [HALF, 0]),
-    (Header("ETag", '"another"'), [HALF, 0]),
-    (Header("Content-Type", "multipart/byteranges; boundary=x"), [HALF]),
-    (Corrupt(at=HALF + 5), [HALF, 0]),
-    (Both(NoValidators(), Corrupt(at=SIZE - 1)), [HALF, 0]),
-    (Truncate(after=HALF // 2), [HALF, HALF + HALF // 2]),
-]
-
-
-@pytest.mark.parametrize(("fault", "requests"), AFTER_A_PART, ids=str)
-async def test_a_part_is_gone_on_with_or_dropped(
-    server: FaultServer,
-    entry: CatalogueEntry,
-    destination: Path,
-    fault: Fault,
-    requests: list[int],
-) -> None:
-    await leave_a_part(entry, server)
-    server.faults["/disk.qcow2"] = [fault]
-    await download(entry, destination, HTTP)
-    assert destination.read_bytes() == CONTENT
-    assert first_bytes_asked(server) == requests
-
-
-async def test_a_resumed_download_names_the_validator_of_its_part(
-    server: FaultServer, entry: CatalogueEntry, destination: Path
-) -> None:
-    await leave_a_part(entry, server)
-    await download(entry, destination, HTTP)
-    (request,) = server.requests
-    assert request.headers["range"] == f"bytes={HALF}-"
-    assert request.headers["if-range"].startswith('"')
-    assert request.sent == SIZE - HALF
-
-
-async def test_a_weak_etag_is_no_validator(
-    server: FaultServer, entry: CatalogueEntry, destination: Path
-) -> None:
-    server.always["/disk.qcow2"] = Both(Header("ETag", 'W/"x"'), Header("Last-Modified", None))
-    server.faults["/disk.qcow2"] = [Both(Reset(after=HALF), server.always["/disk.qcow2"])]
-    await download(entry, destination, HTTP)
-    assert "if-range" not in server.requests[1].headers
-
-
-async def test_a_file_that_changed_during_the_download_is_not_mixed(
-    server: FaultServer, entry: CatalogueEntry, destination: Path
-) -> None:
-    """The new one is sent from its beginning, and is not what was promised."""
-    await leave_a_part(entry, server)
-    server.files["/disk.qcow2"] = other = CONTENT[::-1]
-    with pytest.raises(ChecksumMismatchError, match=hashlib.sha256(other).hexdigest()):
-        await download(entry, destination, HTTP)
-    assert first_bytes_asked(server) == [HALF]
-    assert await partial_downloads() == []
-
-
-async def test_a_part_goes_on_from_another_server(
-    server: FaultServer, entry: CatalogueEntry, destination: Path
-) -> None:
-    await leave_a_part(entry, server)
-    with FaultServer() as mirror:
-        mirror.files["/mirror"] = CONTENT
-        moved = CatalogueEntry("1.34", CHECKSUM, mirror.url("/mirror"))
-        await download(moved, destination, HTTP)
-        (request,) = mirror.requests
-    assert request.first_byte == HALF
-    assert "if-range" not in request.headers
-    assert destination.read_bytes() == CONTENT
-
-
-async def test_a_part_that_the_disk_damaged_is_dropped(
-    server: FaultServer, entry: CatalogueEntry, destination: Path
-) -> None:
-    await leave_a_part(entry, server)
-    part_of(CHECKSUM).write_bytes(bytes(HALF))  # as a power failure may leave it
-    await download(entry, destination, HTTP)
-    assert first_bytes_asked(server) == [HALF, 0]
-    assert destination.read_bytes() == CONTENT
-
-
-@pytest.mark.parametrize("sidecar", [b"", b"{}", b"[", None])
-async def test_a_part_of_which_nothing_is_known_is_gone_on_with(
-    server: FaultServer, entry: CatalogueEntry, destination: Path, sidecar: bytes | None
-) -> None:
-    await leave_a_part(entry, server)
-    path = part_of(CHECKSUM).with_suffix(".json")
-    if sidecar is None:
-        path.unlink()
-    else:
-        path.write_bytes(sidecar)
-    await download(entry, destination, HTTP)
-    assert first_bytes_asked(server) == [HALF]
-    assert destination.read_bytes() == CONTENT
-
-
-async def test_a_file_whose_import_was_broken_off_is_not_asked_for_again(
-    server: FaultServer, entry: CatalogueEntry, destination: Path
-) -> None:
-    await download(entry, destination, HTTP)
-    destination.unlink()
-    server.requests.clear()
-    await download(entry, destination, HTTP)
-    assert destination.read_bytes() == CONTENT
-    assert server.requests == []
 
 
 # What never ends well: the error, and how many requests it takes to see that.
@@ -306,18 +126,6 @@ async def test_a_mismatch_tells_what_was_expected_and_what_came(
         await download(entry, destination, HTTP)
     assert CHECKSUM in failed.value.message
     assert hashlib.sha256(b"another").hexdigest() in failed.value.message
-
-
-async def test_a_server_that_breaks_off_and_never_sends_the_rest_is_given_up(
-    server: FaultServer, entry: CatalogueEntry, destination: Path
-) -> None:
-    """Also when it begins from zero each time, so that bytes come, but never further."""
-    server.always["/disk.qcow2"] = Both(IgnoreRange(), Truncate(after=HALF))
-    with pytest.raises(DownloadError, match=r"512 KiB are kept"):
-        await download(entry, destination, HTTP)
-    assert len(server.requests) == 3
-    (part,) = await partial_downloads()
-    assert part.bytes_done == HALF
 
 
 @pytest.mark.parametrize("room", ["little", "plenty"])
@@ -387,133 +195,3 @@ async def test_a_download_tells_bytes_rate_and_estimate_at_most_ten_times_a_seco
     assert middle.remaining is not None
     assert 0.3 * SIZE < middle.rate < 1.5 * SIZE
     assert "left" in middle.message
-
-
-@pytest.mark.parametrize("moment", range(8))
-async def test_what_is_left_by_a_cancellation_at_any_moment_is_the_beginning_of_the_file(
-    server: FaultServer, entry: CatalogueEntry, destination: Path, moment: int
-) -> None:
-    server.always["/disk.qcow2"] = Slow(50 * SIZE)
-    async with anyio.create_task_group() as group:
-        group.start_soon(download, entry, destination, HTTP)
-        while not part_of(CHECKSUM).exists() or not part_of(CHECKSUM).stat().st_size:
-            await anyio.lowlevel.checkpoint()
-        for _ in range(moment):
-            await anyio.lowlevel.checkpoint()
-        group.cancel_scope.cancel()
-    left = part_of(CHECKSUM).read_bytes()
-    assert left
-    assert CONTENT.startswith(left)
-
-
-async def test_a_part_can_be_removed(server: FaultServer, entry: CatalogueEntry) -> None:
-    await leave_a_part(entry, server)
-    assert await remove_partial(CHECKSUM)
-    assert await partial_downloads() == []
-    assert list(downloads_folder().iterdir()) == []
-
-
-class TestHttps:
-    @pytest.fixture
-    def authority(self) -> trustme.CA:
-        return trustme.CA()
-
-    @pytest.fixture
-    def context(self, authority: trustme.CA) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1").configure_cert(context)
-        return context
-
-    @pytest.fixture
-    def ca_file(self, authority: trustme.CA, tmp_path: Path) -> Path:
-        path = tmp_path / "lab.pem"
-        authority.cert_pem.write_to_path(path)
-        return path
-
-    async def test_a_labs_own_authority_is_trusted_when_it_is_named(
-        self,
-        context: ssl.SSLContext,
-        ca_file: Path,
-        destination: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        with FaultServer(tls=context) as server:
-            server.files["/x"] = CONTENT
-            entry = CatalogueEntry("1.34", CHECKSUM, server.url("/x"))
-            with pytest.raises(DownloadError, match=r"(?s)certificate.*Hint: .*--ca-file"):
-                await download(entry, destination, HTTP)
-            await download(entry, destination, HttpSettings(ca_file=ca_file))
-            assert destination.read_bytes() == CONTENT
-
-    async def test_ssl_cert_file_names_authorities_too(
-        self,
-        context: ssl.SSLContext,
-        ca_file: Path,
-        destination: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setenv("no_proxy", "127.0.0.1")
-        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file))
-        with FaultServer(tls=context) as server:
-            server.files["/x"] = CONTENT
-            await download(CatalogueEntry("1.34", CHECKSUM, server.url("/x")), destination, HTTP)
-        assert destination.read_bytes() == CONTENT
-        monkeypatch.setenv("SSL_CERT_FILE", str(ca_file) + ".missing")
-        with pytest.raises(InvalidInputError, match=r"lab\.pem\.missing"):
-            await download(
-                CatalogueEntry("1.34", "0" * 64, "https://127.0.0.1:1/x"), destination, HTTP
-            )
-
-    async def test_https_is_never_left_for_plain_http(
-        self,
-        context: ssl.SSLContext,
-        ca_file: Path,
-        server: FaultServer,
-        entry: CatalogueEntry,
-        destination: Path,
-    ) -> None:
-        with FaultServer(tls=context) as secure:
-            secure.always["/x"] = Redirect(entry.source_url)
-            with pytest.raises(DownloadError, match="from https to http"):
-                await download(
-                    CatalogueEntry("1.34", CHECKSUM, secure.url("/x")),
-                    destination,
-                    HttpSettings(ca_file=ca_file),
-                )
-        assert server.requests == []
-
-
-class TestProxies:
-    URL = "http://images.example/disk.qcow2"
-
-    async def test_a_proxy_that_is_named_is_used(
-        self, server: FaultServer, entry: CatalogueEntry, destination: Path
-    ) -> None:
-        far = CatalogueEntry("1.34", CHECKSUM, self.URL)
-        await download(far, destination, HttpSettings(proxy=server.url("")))
-        assert destination.read_bytes() == CONTENT
-        assert server.requests[0].target == self.URL
-
-    async def test_the_proxy_of_the_environment_is_used(
-        self,
-        server: FaultServer,
-        entry: CatalogueEntry,
-        destination: Path,
-        monkeypatch: pytest.MonkeyPatch,
-    ) -> None:
-        monkeypatch.setenv("http_proxy", server.url(""))
-        await download(CatalogueEntry("1.34", CHECKSUM, self.URL), destination, HTTP)
-        assert server.requests[0].target == self.URL
-
-    async def test_a_proxy_that_wants_a_password_is_told(
-        self, server: FaultServer, entry: CatalogueEntry, destination: Path
-    ) -> None:
-        server.always["/disk.qcow2"] = Status(407)
-        with pytest.raises(DownloadError, match="407"):
-            await download(
-                CatalogueEntry("1.34", CHECKSUM, self.URL),
-                destination,
-                HttpSettings(proxy=server.url("")),
-            )
-        assert len(server.requests) == 1

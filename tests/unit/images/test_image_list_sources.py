@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from fault_server import (
+from fault_server import FaultServer
+from server_faults import (
     Endless,
-    FaultServer,
     GzipBomb,
     Header,
     NoValidators,

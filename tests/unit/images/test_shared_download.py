@@ -15,8 +15,9 @@ from pathlib import Path
 
 import anyio
 import pytest
-from fault_server import Corrupt, FaultServer, Slow, Stall
+from fault_server import FaultServer
 from image_samples import qcow2_disk
+from server_faults import Corrupt, Slow, Stall
 
 from kutti_sdk.core.errors import ChecksumMismatchError, KuttiError
 from kutti_sdk.core.events import ProgressEvent, observe

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import anyio
 import pytest
-from fault_server import FaultServer, Redirect, Truncate, WrongLength
+from fault_server import FaultServer
 from image_samples import make_image_folder, qcow2_disk
+from server_faults import Redirect, Truncate, WrongLength
 
 from kutti_sdk.core.errors import (
     ChecksumMismatchError,
