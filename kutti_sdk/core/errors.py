@@ -370,20 +370,11 @@ class ReadyTimeoutError(WaitTimeoutError):
         message: What went wrong, in one sentence.
         phase: The phase that stalled.
         console: The last lines of the host's console.
-        hint: What to do about it.
-        host: Name of the host.
+        about: A hint, and names of what it is about, as for `KuttiError`.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        phase: str,
-        console: str = "",
-        hint: str | None = None,
-        host: str | None = None,
-    ) -> None:
-        super().__init__(message, hint=hint, host=host)
+    def __init__(self, message: str, *, phase: str, console: str = "", **about: str | None) -> None:
+        super().__init__(message, **about)
         self.phase = phase
         self.console = console
 

@@ -128,7 +128,7 @@ def _script(name: str, command: str, *, run: str, skip: int) -> str:
     )
     return (
         f"umask 077; mkdir -p {JOBS}\n"
-        f"flock {JOBS} sh -c {shlex.quote(begin)} || exit {_KILLED}\n"
+        f"flock --close {JOBS} sh -c {shlex.quote(begin)} || exit {_KILLED}\n"
         f"pid=$(systemctl show --property=MainPID --value {unit})\n"
         'if [ "${pid:-0}" != 0 ]; then\n'
         f'    tail --bytes=+{skip + 1} --follow --pid="$pid" --sleep-interval=0.2 {log}\n'

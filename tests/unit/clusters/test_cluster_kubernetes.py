@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from kutti_sdk.clusters.attachment import attach
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.spec import ClusterSpec, cluster
 from kutti_sdk.core.errors import (
+    CertificatesExpiredError,
     ClusterDriftError,
     CommandFailedError,
     HostNotRunningError,
@@ -31,6 +33,7 @@ from kutti_sdk.drivers.simulated import (
     SimulatedDriver,
     SimulatedTimings,
 )
+from kutti_sdk.drivers.simulated.kubernetes import _AUTHORITY
 
 pytestmark = pytest.mark.anyio
 
@@ -157,6 +160,19 @@ async def test_another_kubeadm_than_the_image_promised_is_told(
     driver.commands.answer("# kutti: facts*", stdout=facts(kubeadm="v1.30.0"))
     with pytest.raises(KubernetesError, match=r"1\.30\.0, not 1\.35"):
         await kube.ensure()
+
+
+async def test_certificates_that_ran_out_are_told_with_the_mend(
+    kube: ClusterSpec, driver: SimulatedDriver
+) -> None:
+    made = await kube.ensure()
+    await made.stop()
+    # Simulated certificates are good until 2120; by this clock that is over.
+    late = facts("admin yes", "kubelet yes", "init 0", f"api-server {_certificate()}", clock=2**33)
+    driver.commands.answer("# kutti: facts*", host="node1", stdout=late)
+    with pytest.raises(CertificatesExpiredError, match="api-server") as raised:
+        await made.start()
+    assert "kubeadm certs renew all" in str(raised.value.hint)
 
 
 async def test_a_node_that_dies_while_it_joins_is_told(
@@ -362,6 +378,11 @@ async def test_the_words_survive_in_the_record(kube: ClusterSpec) -> None:
     assert found.kubernetes_options.bare
 
 
-def facts(*more: str, kubeadm: str = "v1.35.0") -> str:
-    lines = [f"kubeadm {kubeadm}", "virtualization kvm", "boot boot-1", "clock 0", *more]
+def facts(*more: str, kubeadm: str = "v1.35.0", clock: int = 0) -> str:
+    lines = [f"kubeadm {kubeadm}", "virtualization kvm", "boot boot-1", f"clock {clock}", *more]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _certificate() -> str:
+    """Some certificate, as a node sends it."""
+    return b64encode(_AUTHORITY).decode()
