@@ -11,6 +11,10 @@ from kutti_sdk.views.words import duration_words
 
 _THE_END = "ready"
 
+_Key = tuple[str, str]
+_MACHINE = ("", "")
+"""Key of the lane for what is about no cluster, such as the probe of an accelerator."""
+
 
 @dataclass(frozen=True, slots=True)
 class Phase:
@@ -52,7 +56,9 @@ class Timeline(Displayed):
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._lanes: dict[tuple[str, str], Lane] = {}
+        self._lanes: dict[_Key, Lane] = {}
+        self._latest: _Key | None = None  # the node that something was told of last
+        self._waiting: _Key | None = None  # the one that the machine was looked at for
         self._end: float | None = None
         self._failure = ""
 
@@ -82,6 +88,14 @@ class Timeline(Displayed):
         with self._lock:
             lane = self._lanes.get(key, Lane(name))
             self._lanes[key] = _continued(lane, event)
+            if key == _MACHINE:
+                self._waiting = self._latest
+            elif key == self._waiting and len(self._lanes[key].phases) > len(lane.phases):
+                # The node that the machine was looked at for goes on.
+                self._lanes[_MACHINE] = _closed(self._lanes[_MACHINE], event.time)
+                self._waiting = None
+            if event.host is not None:
+                self._latest = key
             cluster = (event.cluster or "", "")
             if event.host is not None and cluster in self._lanes:
                 # Now its nodes are worked at, and not the cluster itself.
@@ -114,7 +128,7 @@ class Timeline(Displayed):
             self._lanes[key] = _closed(lane, time)
 
 
-def _lane_of(event: ProgressEvent) -> tuple[tuple[str, str], str]:
+def _lane_of(event: ProgressEvent) -> tuple[_Key, str]:
     if event.host is not None:
         return (event.cluster or "", event.host), event.host
     if event.cluster is None and event.image is not None:

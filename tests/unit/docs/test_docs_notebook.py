@@ -1,4 +1,4 @@
-"""The tutorials' notebooks say what the tutorials say, and run in a real kernel."""
+"""The tutorial's notebooks say what its pages say, and run in a real kernel."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from docs_notebook import TUTORIALS, Tutorial, as_text
+from docs_examples import ROOT
+from docs_notebook import PAIRS, Pair, as_text
 from nbclient import NotebookClient
 
 _PREPARATION = """\
+import os
 import kutti_sdk
 from kutti_sdk.drivers.simulated import SimulatedDriver
 
@@ -17,37 +19,47 @@ driver = SimulatedDriver(name="qemu")
 driver.commands.answer("ping *", stdout="64 bytes from node2")
 kutti_sdk.register_driver("qemu", driver)
 kutti_sdk.set_workspace({workspace!r})
+os.chdir({workspace!r})
 """
 
-
-PRINTED = {
-    "first-cluster.md": ["2 of 2 running", "['node1', 'node2', 'node3']"],
-    "kubernetes.md": ["[addons]", "node2   NotReady", "node2   Ready", "2 of 2 running, 2 Ready"],
+_EXPECTED = {
+    "01-first-cluster.ipynb": ("2 of 2 running", "['node1', 'node2', 'node3']"),
+    "02-images.ipynb": ("there is no image of Kubernetes 1.99", "Delete these hosts first"),
+    "03-ssh-and-ports.ipynb": ("good morning", "ended with 0"),
+    "04-break-and-mend.ipynb": ("node2 Stopped", "Cluster mend: 3 of 3 running"),
+    "05-many-at-once.ipynb": ("most of it for", "node2"),
+    "06-kubernetes.ipynb": ("[addons]", "node2   NotReady", "2 of 2 running, 2 Ready"),
 }
 
-
-@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda it: it.page)
-def test_the_notebook_is_the_tutorial(tutorial: Tutorial) -> None:
-    assert tutorial.path.read_text() == as_text(tutorial), (
-        "run python tests/unit/docs/docs_notebook.py"
-    )
+pairs = pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.notebook)
 
 
+@pairs
+def test_a_notebook_is_its_page(pair: Pair) -> None:
+    assert pair.file.read_text() == as_text(pair), "run python tests/unit/docs/docs_notebook.py"
+
+
+def test_every_page_of_the_tutorial_has_a_notebook() -> None:
+    pages = {page.name for page in (ROOT / "docs" / "tutorial").glob("*.md")} - {"index.md"}
+    assert pages == {pair.page for pair in PAIRS}
+
+
+@pairs
 @pytest.mark.notebook
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda it: it.page)
-def test_the_notebook_runs_on_the_simulated_driver(tutorial: Tutorial, tmp_path: Path) -> None:
-    notebook = nbformat.read(tutorial.path, as_version=4)
+def test_a_notebook_runs_on_the_simulated_driver(pair: Pair, tmp_path: Path) -> None:
+    notebook = nbformat.read(pair.file, as_version=4)
     preparation = _PREPARATION.format(workspace=str(tmp_path))
     notebook.cells.insert(0, nbformat.v4.new_code_cell(preparation))
-    ending = "print(await kutti_sdk.list_clusters())"
-    notebook.cells.append(nbformat.v4.new_code_cell(ending))
+    left = "print(len(await driver.list_hosts()), 'hosts are left')"
+    notebook.cells.append(nbformat.v4.new_code_cell(left))
 
     NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
 
-    printed = "".join(
-        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    shown = "".join(
+        output.get("text", "") + output.get("data", {}).get("text/plain", "") for output in outputs
     )
-    for text in PRINTED[tutorial.page]:
-        assert text in printed
-    assert printed.rstrip().endswith("[]"), "the clusters are deleted at the end"
+    for words in _EXPECTED[pair.notebook]:
+        assert words in shown
+    assert shown.endswith("0 hosts are left\n")

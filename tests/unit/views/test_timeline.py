@@ -81,6 +81,17 @@ def test_the_cluster_is_not_worked_at_any_more_when_its_nodes_are() -> None:
     assert durations(line)["node1"] == [("create", 3)]
 
 
+def test_a_look_at_the_machine_ends_when_the_node_goes_on_that_it_was_for() -> None:
+    line = kutti.Timeline()
+    line.add(event("start", 0, host="node1"))
+    line.add(kutti.ProgressEvent(phase="accelerator", message="", time=START + 1))
+    line.add(event("start", 2, host="node2"))
+    line.add(event("start", 3, "still", host="node1"))
+    assert durations(line)["this machine"] == [("accelerator", None)]
+    line.add(event("boot", 5, host="node1"))
+    assert durations(line)["this machine"] == [("accelerator", 4)]
+
+
 def test_downloads_have_a_lane_of_their_own() -> None:
     line = kutti.Timeline()
     line.add(event("image", 0))
