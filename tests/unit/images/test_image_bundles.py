@@ -37,6 +37,7 @@ from kutti_sdk.images.file_import import import_image, keep_file
 from kutti_sdk.images.incoming import incoming
 from kutti_sdk.images.known_version import known_version
 from kutti_sdk.images.store import LocalImage, find_local, local_images, remove_local
+from kutti_sdk.runtime.locks import locked
 
 pytestmark = pytest.mark.anyio
 
@@ -156,20 +157,12 @@ async def test_a_cancelled_export_leaves_nothing(image: LocalImage, stick: Path)
 
 
 async def test_two_exports_to_one_file_do_not_mix(image: LocalImage, stick: Path) -> None:
-    async def second() -> None:
+    async with locked(stick / ".lab.kutti.lock"):  # which the other one holds
         with pytest.raises(LockTimeoutError):
-            await export_bundle(image, None, stick / "lab.kutti", replace=True)
-        tried.set()
-
-    tried = anyio.Event()
-    async with anyio.create_task_group() as group:
-        begun = anyio.Event()
-        with observe(lambda event: begun.set()):
-            group.start_soon(export_bundle, image, None, stick / "lab.kutti")
-        await begun.wait()
-        group.start_soon(second)
-    assert tried.is_set()
-    assert await import_bundle(stick / "lab.kutti", VERSION) == image
+            await export_bundle(image, None, stick / "lab.kutti")
+    assert not (stick / "lab.kutti").exists()
+    await export_bundle(image, None, stick / "lab.kutti")
+    assert names_in(stick) == ["lab.kutti"]
 
 
 async def test_a_full_disk_is_noticed_before_anything_is_written(

@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from download_samples import HTTP, http_for
 from fault_server import FaultServer
 from server_faults import (
     Endless,
+    Fault,
     GzipBomb,
     Header,
     NoValidators,
@@ -28,8 +30,6 @@ from kutti_sdk.runtime.directories import config_dir
 from kutti_sdk.runtime.http import HttpSettings
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("workspace")]
-
-HTTP = HttpSettings(stall_timeout=0.5)
 
 
 def a_list(*versions: str) -> bytes:
@@ -53,11 +53,11 @@ def source(server: FaultServer) -> str:
     return server.url("/images.json")
 
 
-async def refreshed(*sources: str) -> tuple[list[str], list[str]]:
+async def refreshed(*sources: str, http: HttpSettings = HTTP) -> tuple[list[str], list[str]]:
     """The versions that are known after a refresh, and the warnings in it."""
     told: list[ProgressEvent] = []
     with observe(told.append):
-        catalogue = await refresh_catalogue(sources, HTTP)
+        catalogue = await refresh_catalogue(sources, http)
     assert (await load_catalogue(sources)).entries == catalogue.entries, "what is kept is the same"
     return list(catalogue.entries), [e.message for e in told if e.phase == "warning"]
 
@@ -131,19 +131,19 @@ async def test_validators_of_another_list_are_not_used(server: FaultServer, sour
     ids=str,
 )
 async def test_whatever_is_wrong_with_a_server_the_last_good_list_is_used_and_that_is_told(
-    server: FaultServer, source: str, fault: object
+    server: FaultServer, source: str, fault: Fault
 ) -> None:
-    server.always["/images.json"] = fault  # type: ignore[assignment]
+    server.always["/images.json"] = fault
     with pytest.raises(ImageListError) as refused:
-        await refresh_catalogue([source], HTTP)
+        await refresh_catalogue([source], http_for(fault))
     assert source in refused.value.message
     assert refused.value.hint
     assert await load_catalogue([source]) == Catalogue({})
     del server.always["/images.json"]
     await refreshed(source)
     server.files["/images.json"] = a_list("1.35")
-    server.always["/images.json"] = fault  # type: ignore[assignment]
-    versions, warnings = await refreshed(source)
+    server.always["/images.json"] = fault
+    versions, warnings = await refreshed(source, http=http_for(fault))
     assert versions == ["1.34", "1.33"]
     if fault == Status(304):  # nothing is wrong with that any more
         return
