@@ -6,6 +6,7 @@ import secrets
 import shlex
 import string
 
+from kutti_sdk.core.versions import K8sVersion
 from kutti_sdk.kubernetes.guest import FOLDER, Guest
 from kutti_sdk.kubernetes.jobs import run_job
 from kutti_sdk.kubernetes.kubeadm_config import NodeIdentity, init_config, patches_flag
@@ -57,39 +58,51 @@ async def ensure_control_plane(
         KubernetesStalledError: When nothing happens any more; kubeadm goes on.
         HypervisorError: When the node stops meanwhile.
     """
-    facts = await ask_node(guest, phase=PREFLIGHT)
-    kubeadm = require_kubeadm(guest, facts, k8s_version)
-    refuse_expired(guest, facts)
-    if facts.is_control_plane:
-        return facts, False
-    if facts.init != RUNNING:  # else somebody gave up waiting for it: we follow it
-        if facts.is_touched:
-            await reset(guest, phase=PREFLIGHT)
-        for name, patch in slow_patches().items() if facts.emulated else ():
-            await guest.write(f"{PATCHES}/{name}", patch, phase=PREFLIGHT)
-        await guest.do("patches folder", f"mkdir -p {PATCHES}\n", phase=PREFLIGHT)
-        config = init_config(
-            kubeadm,
-            NodeIdentity(guest.name, guest.host.ip_address),
-            options,
-            slow=facts.emulated,
-            alone=alone,
-            token=_new_token(),
-            patches=PATCHES,
-        )
-        await guest.write(_CONFIG, config, phase=PREFLIGHT)
-    arguments = ["--config", _CONFIG, "--skip-token-print", *patches_flag(kubeadm, PATCHES)]
-    init = shlex.join(["kubeadm", "init", *arguments])
     vigil = Vigil(
         guest,
         PREFLIGHT,
-        f"kubeadm init on {guest.name}",
+        f"asking {guest.name} how far it is",
         stall_timeout=stall_timeout,
         phase_of=phase_of_init,
     )
     async with vigil.watching():
+        facts = await ask_node(guest, phase=PREFLIGHT)
+        kubeadm = require_kubeadm(guest, facts, k8s_version)
+        refuse_expired(guest, facts)
+        if facts.is_control_plane:
+            return facts, False
+        if facts.init != RUNNING:  # else somebody gave up waiting for it: we follow it
+            await _prepare(guest, facts, kubeadm, options, alone=alone)
+        vigil.hear(f"kubeadm init on {guest.name}")
+        arguments = ["--config", _CONFIG, "--skip-token-print", *patches_flag(kubeadm, PATCHES)]
+        init = shlex.join(["kubeadm", "init", *arguments])
         await run_job(guest, INIT, _patient(init) if facts.emulated else init, vigil)
-    return await ask_node(guest, phase=vigil.phase), True
+        return await ask_node(guest, phase=vigil.phase), True
+
+
+async def _prepare(
+    guest: Guest,
+    facts: NodeFacts,
+    kubeadm: K8sVersion,
+    options: KubernetesOptions,
+    *,
+    alone: bool,
+) -> None:
+    if facts.is_touched:
+        await reset(guest, phase=PREFLIGHT)
+    for name, patch in slow_patches().items() if facts.emulated else ():
+        await guest.write(f"{PATCHES}/{name}", patch, phase=PREFLIGHT)
+    await guest.do("patches folder", f"mkdir -p {PATCHES}\n", phase=PREFLIGHT)
+    config = init_config(
+        kubeadm,
+        NodeIdentity(guest.name, guest.host.ip_address),
+        options,
+        slow=facts.emulated,
+        alone=alone,
+        token=_new_token(),
+        patches=PATCHES,
+    )
+    await guest.write(_CONFIG, config, phase=PREFLIGHT)
 
 
 def _patient(init: str) -> str:

@@ -98,15 +98,16 @@ async def join(
         KubernetesStalledError: When nothing happens any more; kubeadm goes on.
         HypervisorError: When the node stops meanwhile.
     """
-    if facts.join != RUNNING:
-        if facts.is_touched:
-            await reset(guest, phase=JOIN_PHASE)
-        await _prepare(guest, kubeadm, options, invitation)
-    vigil = Vigil(guest, JOIN_PHASE, f"kubeadm join on {guest.name}", stall_timeout=stall_timeout)
-    command = shlex.join(["kubeadm", "join", "--config", _CONFIG])
-    if facts.emulated:  # parts of kubeadm wait for ten seconds and no longer
-        command = f"{command} || {{ kubeadm reset --force && {command}; }}"
+    vigil = Vigil(guest, JOIN_PHASE, f"preparing {guest.name}", stall_timeout=stall_timeout)
     async with vigil.watching():
+        if facts.join != RUNNING:
+            if facts.is_touched:
+                await reset(guest, phase=JOIN_PHASE)
+            await _prepare(guest, kubeadm, options, invitation)
+        command = shlex.join(["kubeadm", "join", "--config", _CONFIG])
+        if facts.emulated:  # parts of kubeadm wait for ten seconds and no longer
+            command = f"{command} || {{ kubeadm reset --force && {command}; }}"
+        vigil.hear(f"kubeadm join on {guest.name}")
         await run_job(guest, JOIN, command, vigil)
 
 
