@@ -88,7 +88,8 @@ async def test_an_older_system_boots_by_efi_and_is_set_up_over_its_published_use
 
 
 def _spec(name: str, version: str) -> kutti.ClusterSpec:
-    return kutti.cluster(name).kubernetes(version).nodes(1, cpus=2, memory="1GiB", disk="20GiB")
+    spec = kutti.cluster(name).kubernetes(version).bare()
+    return spec.nodes(1, cpus=2, memory="1GiB", disk="20GiB")
 
 
 async def _check_identity(cluster: kutti.Cluster) -> None:
