@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test lint docs bench clean
+.PHONY: help quickstart test kubernetes lint docs bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,8 +22,12 @@ ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 	$(BIN)/python -m pytest -m "not vm" --numprocesses=logical
-	$(BIN)/python -m pytest -m vm # one after the other: each wants all cores
+	$(BIN)/python -m pytest -m "vm and not kubernetes" # in turn: each wants all cores
 endif
+
+kubernetes: $(VENV)/.installed-dev ## What the tests leave out: images with Kubernetes
+	$(SUDO) tests/install-system-packages
+	$(BIN)/python -m pytest -m kubernetes
 
 lint: $(VENV)/.installed-dev ## Style, types, and imports that run one way
 	$(BIN)/ruff check .
