@@ -76,6 +76,8 @@ class _LineByLine:
         self._last[subject] = step
         seconds = time.monotonic() - self._begun
         message = escape(_message(event, subject))
+        if event.bytes_done is not None and event.fraction is not None:
+            message += f" ({event.fraction:.0%})"
         output.print(f"{seconds:6.1f} s  {escape(subject)}: {message}", soft_wrap=True)
 
 

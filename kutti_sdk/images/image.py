@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -230,11 +230,15 @@ async def find_image(
     if chosen is None:
         raise ImageNotFoundError(
             f"there is no image with Kubernetes {k8sversion!r}",
-            hint=f"Images there are: {', '.join(images) or 'none'}. Build or import one, "
-            "or fetch the image list.",
+            hint=f"{_known(images)}. Build or import one, or fetch the image list.",
             image=k8sversion,
         )
     return images[chosen]
+
+
+def _known(images: Iterable[str]) -> str:
+    versions = ", ".join(images)
+    return f"Images there are: {versions}" if versions else "No image is known yet"
 
 
 def _last_kept(

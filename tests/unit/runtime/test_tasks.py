@@ -248,8 +248,11 @@ def test_a_signal_is_seen_while_asyncio_awaits_something_silent() -> None:
 
 @pytest.mark.timeout(60)
 def test_an_interrupt_is_seen_while_trio_awaits_something_silent() -> None:
+    # What a shell starts in the background ignores interrupts, and these tests with it.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         trio.run(interruptible(trio.sleep_forever))
     timer.join()
+    signal.signal(signal.SIGINT, before)
