@@ -19,12 +19,20 @@ if TYPE_CHECKING:
         cluster,
         list_clusters,
     )
+    from kutti_sdk.core.checkpoints import (
+        CheckpointDetails,
+        SupportsCheckpoints,
+    )
     from kutti_sdk.core.driver import (
         HostChange,
         VMDriver,
     )
     from kutti_sdk.core.errors import (
         CertificatesExpiredError,
+        CheckpointExistsError,
+        CheckpointMismatchError,
+        CheckpointNotFoundError,
+        CheckpointsUnsupportedError,
         ChecksumMismatchError,
         ClusterDriftError,
         ClusterExistsError,
@@ -157,6 +165,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncSSHClient",
     "CertificatesExpiredError",
+    "CheckpointDetails",
+    "CheckpointExistsError",
+    "CheckpointMismatchError",
+    "CheckpointNotFoundError",
+    "CheckpointsUnsupportedError",
     "ChecksumMismatchError",
     "Cluster",
     "ClusterDriftError",
@@ -242,6 +255,7 @@ __all__ = [
     "SSHError",
     "StateChangeTimeoutError",
     "StateError",
+    "SupportsCheckpoints",
     "SystemPod",
     "Timeline",
     "UnsafeImageError",
@@ -282,6 +296,10 @@ _HOMES = {
         "attach",
         "cluster",
         "list_clusters",
+    ),
+    "core.checkpoints": (
+        "CheckpointDetails",
+        "SupportsCheckpoints",
     ),
     "core.driver": (
         "HostChange",

@@ -14,7 +14,8 @@ KuttiError
 │   ├── NetworkNotFoundError
 │   ├── HostNotFoundError
 │   ├── ImageNotFoundError
-│   └── ClusterNotFoundError
+│   ├── ClusterNotFoundError
+│   └── CheckpointNotFoundError
 ├── ConflictError                       the present state does not allow it
 │   ├── NetworkExistsError
 │   ├── NetworkInUseError
@@ -26,13 +27,16 @@ KuttiError
 │   ├── PortInUseError
 │   ├── PortNotForwardedError
 │   ├── ImageInUseError
-│   └── ImageDeprecatedError
+│   ├── ImageDeprecatedError
+│   ├── CheckpointExistsError
+│   └── CheckpointMismatchError         saved under other conditions than those of now
 ├── ResourceError                       this machine has not got enough
 │   ├── NotEnoughMemoryError
 │   ├── NotEnoughCPUsError
 │   └── NotEnoughDiskError
 ├── DriverError
 │   ├── DriverUnavailableError          the driver cannot work on this machine (yet)
+│   ├── CheckpointsUnsupportedError     the driver cannot save running clusters
 │   └── HypervisorError                 the hypervisor refused or failed
 ├── ImageError
 │   ├── ImageNotDownloadedError
@@ -166,6 +170,10 @@ class ClusterNotFoundError(NotFoundError):
     """No cluster of that name is known."""
 
 
+class CheckpointNotFoundError(NotFoundError):
+    """The cluster has no checkpoint of that name."""
+
+
 class ConflictError(KuttiError):
     """What exists does not allow what was asked."""
 
@@ -214,6 +222,14 @@ class ImageDeprecatedError(ConflictError):
     """A deprecated image was asked for a new host."""
 
 
+class CheckpointExistsError(ConflictError):
+    """The cluster has a checkpoint of that name already."""
+
+
+class CheckpointMismatchError(ConflictError):
+    """A checkpoint was saved under conditions that are not those of now."""
+
+
 class ResourceError(KuttiError):
     """This machine has not got enough of something."""
 
@@ -236,6 +252,10 @@ class DriverError(KuttiError):
 
 class DriverUnavailableError(DriverError):
     """A driver cannot work on this machine as it is."""
+
+
+class CheckpointsUnsupportedError(DriverError):
+    """The driver cannot save running clusters."""
 
 
 class HypervisorError(DriverError):

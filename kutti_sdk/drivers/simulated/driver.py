@@ -23,6 +23,7 @@ from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.sizes import GiB
 from kutti_sdk.core.status import DriverStatus, HostStatus
 from kutti_sdk.core.versions import K8sVersion
+from kutti_sdk.drivers.simulated.checkpoints import SimulatedCheckpoints
 from kutti_sdk.drivers.simulated.clock import SimulatedClock
 from kutti_sdk.drivers.simulated.commands import ScriptedCommands
 from kutti_sdk.drivers.simulated.faults import FaultPlan
@@ -36,7 +37,7 @@ DEFAULT_CAPACITY = HostSize(cpus=16, memory=256 * GiB, disk=4096 * GiB)
 """The machine that simulated hosts run on unless another is given."""
 
 
-class SimulatedDriver(VMDriver):
+class SimulatedDriver(SimulatedCheckpoints, VMDriver):
     """Hosts that exist in memory only, and as long as the driver does.
 
     Validation, errors, events and the order of things are those of a real
@@ -196,6 +197,7 @@ class SimulatedDriver(VMDriver):
                     network=networkname,
                 )
             del self._world.networks[networkname]
+            self._world.forget_checkpoints(networkname)
 
     async def list_hosts(self) -> list[VMHost]:
         """List all hosts."""

@@ -100,6 +100,22 @@ class FileTree:
             raise FileNotFoundError(str(path))
         return self._files[path]
 
+    def copy(self) -> FileTree:
+        """Copy the whole tree.
+
+        Returns:
+            A tree that changes by itself from now on.
+        """
+        copied = FileTree()
+        copied._folders = set(self._folders)
+        copied._files = dict(self._files)
+        return copied
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of all files together."""
+        return sum(map(len, self._files.values()))
+
     def entries(self, path: str | PurePosixPath) -> list[PurePosixPath]:
         """List a folder.
 

@@ -26,6 +26,8 @@ class SimulatedTimings:
         start: From `VMHost.start` until the machine runs.
         boot: From then until its SSH server answers.
         stop: From the wish to shut down until it is off.
+        save: Saving a checkpoint.
+        restore: Bringing a saved cluster back, or a copy of it to life.
         command: A command on a host, at least.
         image_list: Getting the image list.
         bandwidth: Bytes per second of a download.
@@ -35,6 +37,8 @@ class SimulatedTimings:
     start: float = 1.0
     boot: float = 10.0
     stop: float = 2.0
+    save: float = 2.0
+    restore: float = 1.0
     command: float = 0.05
     image_list: float = 1.0
     bandwidth: int = 20_000_000
@@ -72,6 +76,32 @@ class HostKey(NamedTuple):
     def subject(self) -> Subject:
         """The host as the subject of faults."""
         return Subject(host=self.hostname, cluster=self.clustername, network=self.networkname)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedMachine:
+    """A running machine as it was at one instant.
+
+    Attributes:
+        key: What identified its host.
+        k8s_version: Version of its image.
+        size: CPUs, memory and disk.
+        ip_address: Its address in its network.
+        console: What it had written to its console.
+        files: A copy of its files, never changed.
+    """
+
+    key: HostKey
+    k8s_version: str
+    size: HostSize
+    ip_address: str
+    console: tuple[str, ...]
+    files: FileTree
+
+    @property
+    def memory(self) -> int:
+        """Bytes that its memory takes."""
+        return int(self.size.memory * _MEMORY)
 
 
 class Machine:
@@ -159,6 +189,31 @@ class Machine:
         self._plans.append(self._clock.call_later(self._timings.boot, self._finish_boot))
         for crash in crashes:
             self.plan_crash(crash)
+
+    def save(self) -> SavedMachine:
+        """Copy what it is at this instant; it runs on.
+
+        Returns:
+            The copy.
+        """
+        return SavedMachine(
+            *(self.key, self.k8s_version, self.size, self.ip_address),
+            *(tuple(self.console), self.files.copy()),
+        )
+
+    def go_on_from(self, saved: SavedMachine) -> None:
+        """Become a saved machine, and run: there is nothing to boot.
+
+        Args:
+            saved: What it was, or another of which it is a copy.
+        """
+        self.power_off()
+        self.console = list(saved.console)
+        self.files = saved.files.copy()
+        self.boots += 1  # connections to what it was before are lost
+        self._started_at = self._clock.now()
+        self.booted = True
+        self._become(HostStatus.RUNNING)
 
     def press_power_button(self) -> None:
         """Ask the system inside to shut down; once asked it does, whoever waits for it."""

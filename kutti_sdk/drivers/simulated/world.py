@@ -32,8 +32,14 @@ from kutti_sdk.drivers.simulated.commands import ScriptedCommands
 from kutti_sdk.drivers.simulated.effects import Crash, Operation, Subject
 from kutti_sdk.drivers.simulated.faults import FaultPlan
 from kutti_sdk.drivers.simulated.images import ImageShelf, PublishedImage
-from kutti_sdk.drivers.simulated.machine import HostKey, Machine, SimulatedTimings
+from kutti_sdk.drivers.simulated.machine import (
+    HostKey,
+    Machine,
+    SavedMachine,
+    SimulatedTimings,
+)
 from kutti_sdk.drivers.simulated.ports import PortTable
+from kutti_sdk.drivers.simulated.saved import CheckpointKey, SavedCluster
 
 _FIRST_HOST = 11  # last number of the first host's address; services live below
 
@@ -68,6 +74,7 @@ class World:
         self.ports = PortTable(drivername, self.faults)
         self.networks: dict[str, IPv4Network] = {}
         self.machines: dict[HostKey, Machine] = {}
+        self.checkpoints: dict[CheckpointKey, SavedCluster] = {}
         self._feeds: weakref.WeakSet[ChangeFeed] = weakref.WeakSet()
 
     async def begin(
@@ -75,6 +82,7 @@ class World:
         operation: Operation,
         key: HostKey | None = None,
         *,
+        subject: Subject | None = None,
         network: str | None = None,
         image: str | None = None,
         timeout: float | None = None,
@@ -84,6 +92,7 @@ class World:
         Args:
             operation: Name of the method.
             key: The host it is about.
+            subject: What it is about, when that is neither a host, a network nor an image.
             network: Name of the network it is about.
             image: Version of the image it is about.
             timeout: Simulated seconds that it may hang.
@@ -93,7 +102,8 @@ class World:
         """
         await checkpoint()
         self.clock.tick()
-        subject = key.subject if key else Subject(network=network, image=image)
+        if subject is None:
+            subject = key.subject if key else Subject(network=network, image=image)
         return await self.faults.strike(operation, subject, timeout=timeout)
 
     def network(self, networkname: str) -> IPv4Network:
@@ -140,13 +150,16 @@ class World:
             )
         return self.machines[key]
 
-    def add_machine(self, key: HostKey, k8s_version: str, size: HostSize) -> Machine:
+    def add_machine(
+        self, key: HostKey, k8s_version: str, size: HostSize, ip_address: str | None = None
+    ) -> Machine:
         """Put a new machine into a network, switched off.
 
         Args:
             key: What identifies it.
             k8s_version: Version of its image.
             size: CPUs, memory and disk.
+            ip_address: Its address; None for the first that is free.
 
         Returns:
             The machine.
@@ -169,7 +182,7 @@ class World:
             key,
             k8s_version,
             size,
-            self._free_address(key.networkname),
+            ip_address or self._free_address(key.networkname),
             clock=self.clock,
             timings=self.timings,
             on_change=self._tell,
@@ -188,8 +201,17 @@ class World:
         self.ports.release(key)
         self._publish(HostChange(key.hostname, key.networkname, key.clustername, None))
 
+    def forget_checkpoints(self, networkname: str) -> None:
+        """Remove the checkpoints that belong to a network.
+
+        Args:
+            networkname: Its name.
+        """
+        for key in [key for key in self.checkpoints if key.networkname == networkname]:
+            del self.checkpoints[key]
+
     def users_of(self, k8s_version: str) -> list[HostKey]:
-        """List the hosts that were made from an image.
+        """List the hosts that were made from an image, saved ones too.
 
         Args:
             k8s_version: Version of the image.
@@ -197,7 +219,9 @@ class World:
         Returns:
             Their keys, sorted.
         """
-        return sorted(key for key, made in self.machines.items() if made.k8s_version == k8s_version)
+        saved = [machine for it in self.checkpoints.values() for machine in it.machines]
+        made: list[Machine | SavedMachine] = [*self.machines.values(), *saved]
+        return sorted({machine.key for machine in made if machine.k8s_version == k8s_version})
 
     def check_size(self, size: HostSize) -> None:
         """Make sure that a host is not larger than the machine.

@@ -20,6 +20,7 @@ longer for, is said by class attributes; see `ConformanceHooks`.
 
 from kutti_sdk.testing.conformance.bad_input import BadInput
 from kutti_sdk.testing.conformance.cancellation import Cancellation
+from kutti_sdk.testing.conformance.checkpoints import Checkpoints, SavedGuests
 from kutti_sdk.testing.conformance.driver import DriverItself
 from kutti_sdk.testing.conformance.guests import Guests
 from kutti_sdk.testing.conformance.hooks import ConformanceHooks, Lab
@@ -42,6 +43,8 @@ class DriverConformance(
     Watching,
     Cancellation,
     Guests,
+    Checkpoints,
+    SavedGuests,
 ):
     """All that a driver promises, as tests; inherit it and give it a ``driver`` fixture."""
 

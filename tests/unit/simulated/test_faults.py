@@ -5,6 +5,7 @@ from typing import get_args
 import anyio
 import pytest
 
+from kutti_sdk.core.checkpoints import SupportsCheckpoints
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import (
     ChecksumMismatchError,
@@ -183,7 +184,8 @@ def test_a_misspelt_operation_is_refused(driver: SimulatedDriver) -> None:
 
 
 def test_every_operation_is_a_method_of_the_contract() -> None:
-    methods = {name for kind in (VMDriver, VMHost, VMImage, SSHClient) for name in vars(kind)}
+    kinds = (VMDriver, SupportsCheckpoints, VMHost, VMImage, SSHClient)
+    methods = {name for kind in kinds for name in vars(kind)}
     assert set(get_args(Operation)) <= methods
 
 

@@ -1,0 +1,167 @@
+"""The contract of checkpoints: running clusters saved whole, brought back, and copied.
+
+Not every hypervisor can do it. A driver that can inherits `SupportsCheckpoints` as
+well as `VMDriver`; whoever needs it asks with `require_checkpoints`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from kutti_sdk.core.driver import VMDriver
+from kutti_sdk.core.errors import CheckpointsUnsupportedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointDetails:
+    """What is known about a checkpoint.
+
+    Attributes:
+        name: Its name, unique for its cluster.
+        networkname: Name of the network that the hosts are in.
+        clustername: Name of the cluster that was saved.
+        hostnames: Names of its hosts, sorted.
+        note: What was noted about it; may be empty.
+        created: When it was saved, in seconds since the epoch.
+        pause: Seconds that the hosts stood still for it.
+        memory: Bytes that the saved memory takes on the disk.
+        disk: Bytes that the saved disks take on the disk, without those of the image.
+            What other checkpoints and clones share is counted for each of them.
+    """
+
+    name: str
+    networkname: str
+    clustername: str
+    hostnames: tuple[str, ...]
+    note: str = ""
+    created: float
+    pause: float
+    memory: int
+    disk: int
+
+
+class SupportsCheckpoints(ABC):
+    """What a driver can do that saves running clusters, beside `VMDriver`.
+
+    A checkpoint is of all hosts of a cluster that are in one network, at one instant:
+    memory, devices and disks. It belongs to that network and is deleted with it;
+    clones do not need it any more once they are made.
+    """
+
+    @abstractmethod
+    async def save_checkpoint(
+        self, name: str, networkname: str, clustername: str, *, note: str = ""
+    ) -> CheckpointDetails:
+        """Save a running cluster; its hosts stand still for a moment and run on.
+
+        Args:
+            name: Name of the checkpoint.
+            networkname: Name of the network that the hosts are in.
+            clustername: Name of their cluster.
+            note: Something to remember it by.
+
+        Returns:
+            What came of it.
+
+        Raises:
+            InvalidNameError: When a name is not valid.
+            NetworkNotFoundError: When there is no such network.
+            HostNotFoundError: When the cluster has no host in it.
+            CheckpointExistsError: When the cluster has one of that name.
+            HostNotRunningError: When a host does not run, or has not got so far that it
+                can be saved.
+            NotEnoughDiskError: When it would not fit.
+            HypervisorError: When it could not be saved; the hosts run on, and nothing
+                of it is kept.
+        """
+
+    @abstractmethod
+    async def list_checkpoints(self) -> list[CheckpointDetails]:
+        """List the checkpoints of all clusters.
+
+        Returns:
+            What is known about each, ordered by cluster, network and time.
+        """
+
+    @abstractmethod
+    async def restore_checkpoint(self, name: str, networkname: str, clustername: str) -> None:
+        """Bring a cluster back to the instant at which it was saved; it runs then.
+
+        What its hosts did since is lost; hosts that run are switched off for it. Their
+        keys and forwards are those of now, their clocks are set.
+
+        Args:
+            name: Name of the checkpoint.
+            networkname: Name of the network that the hosts are in.
+            clustername: Name of their cluster.
+
+        Raises:
+            CheckpointNotFoundError: When there is none.
+            CheckpointMismatchError: When it cannot be brought back here: the cluster has
+                other hosts by now, or this machine another hypervisor. Nothing is touched.
+            NotEnoughMemoryError: When this machine has not got the memory.
+            HypervisorError: When a host does not come back. Those that did not are
+                stopped, with the disk they had when they were saved.
+        """
+
+    @abstractmethod
+    async def clone_checkpoint(
+        self, name: str, networkname: str, clustername: str, *, to: str
+    ) -> None:
+        """Make a running copy of a saved cluster, beside it.
+
+        The copy has a network of its own with the same addresses. Its hosts have their
+        own keys, machine ids, network cards' addresses and random numbers, and no port of
+        this machine leads to them yet.
+
+        Args:
+            name: Name of the checkpoint.
+            networkname: Name of the network that the saved hosts are in.
+            clustername: Name of their cluster.
+            to: Name of the copy, both of its network and of its cluster.
+
+        Raises:
+            InvalidNameError: When a name is not valid.
+            CheckpointNotFoundError: When there is no such checkpoint.
+            CheckpointMismatchError: When it cannot be brought to life here.
+            NetworkExistsError: When there is a network of that name.
+            NotEnoughMemoryError: When this machine has not got the memory.
+            NotEnoughDiskError: When there is too little room for what the copy writes.
+            HypervisorError: When a host does not come to life; what was made stays, and
+                can be deleted or started as any other host.
+        """
+
+    @abstractmethod
+    async def delete_checkpoint(self, name: str, networkname: str, clustername: str) -> None:
+        """Remove a checkpoint; its cluster and its clones are not touched.
+
+        Args:
+            name: Name of the checkpoint.
+            networkname: Name of the network that the hosts are in.
+            clustername: Name of their cluster.
+
+        Raises:
+            CheckpointNotFoundError: When there is none.
+        """
+
+
+def require_checkpoints(driver: VMDriver) -> SupportsCheckpoints:
+    """Make sure that a driver can save running clusters.
+
+    Args:
+        driver: The driver.
+
+    Returns:
+        The same driver.
+
+    Raises:
+        CheckpointsUnsupportedError: When it cannot.
+    """
+    if isinstance(driver, SupportsCheckpoints):
+        return driver
+    raise CheckpointsUnsupportedError(
+        f"driver {driver.name!r} cannot save running clusters",
+        hint='Use a driver that can, such as "qemu".',
+        driver=driver.name,
+    )
