@@ -73,7 +73,7 @@ async def script_for(cluster: kutti.Cluster, folder: str) -> str:
     hosts = await records.load_hosts(cluster.name)
     lines = ["set -eu", f"cd {shlex.quote(folder)}"]
     for host in hosts:
-        disk = host.files.disk
+        disk = host.disk_path
         chain = subprocess.run(
             ["qemu-img", "info", "--force-share", "--output=json", disk],
             capture_output=True,

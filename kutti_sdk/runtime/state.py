@@ -48,8 +48,21 @@ async def save(path: Path, state: object) -> None:
     Raises:
         StateError: When it cannot be written; the old file stays as it is.
     """
+    await anyio.to_thread.run_sync(save_now, path, state)
+
+
+def save_now(path: Path, state: object) -> None:
+    """Do what `save` does, for code that runs in a thread already.
+
+    Args:
+        path: The file; its folder must exist.
+        state: A dataclass.
+
+    Raises:
+        StateError: When it cannot be written; the old file stays as it is.
+    """
     text = msgspec.json.format(msgspec.json.encode(state), indent=2)
-    await anyio.to_thread.run_sync(write_bytes, path, text + b"\n")
+    write_bytes(path, text + b"\n")
 
 
 def load_now(path: Path, kind: type[T]) -> T | None:
@@ -100,6 +113,16 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         _replace(Path(os.path.realpath(path)), content, mode)
     except OSError as error:
         raise _refused("written", path, error) from error
+
+
+def sync_file(path: Path) -> None:
+    """Bring the content of a file to the disk that other programs wrote.
+
+    Args:
+        path: The file.
+    """
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from kutti_sdk.core.checkpoints import CheckpointDetails, SupportsCheckpoints
 from kutti_sdk.core.display import Listing
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import DriverUnavailableError
@@ -21,6 +22,11 @@ from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.status import DriverStatus
 from kutti_sdk.drivers.qemu import capacity, images, network, provisioning, records, watch
 from kutti_sdk.drivers.qemu.binaries import find_qemu
+from kutti_sdk.drivers.qemu.checkpoints.cloning import clone_checkpoint
+from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoints
+from kutti_sdk.drivers.qemu.checkpoints.restoring import restore_checkpoint
+from kutti_sdk.drivers.qemu.checkpoints.saving import save_checkpoint
+from kutti_sdk.drivers.qemu.checkpoints.store import delete_checkpoint
 from kutti_sdk.drivers.qemu.forwards import check_listeners
 from kutti_sdk.drivers.qemu.host import QemuHost
 from kutti_sdk.drivers.qemu.settings import from_arguments, resolve
@@ -30,7 +36,7 @@ from kutti_sdk.runtime.tasks import interruptible
 _MACHINES = ("x86_64", "amd64")
 
 
-class QemuDriver(VMDriver):
+class QemuDriver(SupportsCheckpoints, VMDriver):
     """Hosts as QEMU processes of this user, each cluster on a network of its own.
 
     It keeps nothing in memory: any number of drivers in any number of processes
@@ -229,6 +235,34 @@ class QemuDriver(VMDriver):
             PortInUseError: When another program listens there.
         """
         return images.serve(address, partial(resolve, self._arguments))
+
+    @interruptible
+    async def save_checkpoint(
+        self, name: str, networkname: str, clustername: str, *, note: str = ""
+    ) -> CheckpointDetails:
+        """Save a running cluster; its hosts stand still for less than a second."""
+        return await save_checkpoint(name, networkname, clustername, note)
+
+    async def list_checkpoints(self) -> list[CheckpointDetails]:
+        """List the checkpoints of all clusters."""
+        return Listing(checkpoint.details for checkpoint in await load_checkpoints())
+
+    @interruptible
+    async def restore_checkpoint(self, name: str, networkname: str, clustername: str) -> None:
+        """Bring a cluster back to the instant at which it was saved."""
+        await restore_checkpoint(name, networkname, clustername)
+
+    @interruptible
+    async def clone_checkpoint(
+        self, name: str, networkname: str, clustername: str, *, to: str
+    ) -> None:
+        """Make a running copy of a saved cluster."""
+        await clone_checkpoint(name, networkname, clustername, to)
+
+    @interruptible
+    async def delete_checkpoint(self, name: str, networkname: str, clustername: str) -> None:
+        """Remove a checkpoint."""
+        await delete_checkpoint(name, networkname, clustername)
 
     def watch(self) -> AsyncIterator[HostChange]:
         """Follow the state of all hosts."""

@@ -50,8 +50,8 @@ def smbios_string(
         f"d {home}/.ssh 0700 {owner} -",
         _file(f"{home}/.ssh/authorized_keys", f"{authorized_key}\n", mode="0600", owner=owner),
         _file("/etc/hosts", hosts_file(host, network)),
-        _file("/etc/resolv.conf", _resolver_file(network)),
-        _file("/etc/systemd/network/10-kutti.network", _network_file(host, network)),
+        _file("/etc/resolv.conf", resolver_file(network)),
+        _file("/etc/systemd/network/10-kutti.network", network_file(host, network)),
         *more,
     ]
     text = "".join(f"{line}\n" for line in lines)
@@ -75,7 +75,7 @@ def foreign_lines(host: HostRecord) -> list[str]:
         _file("/etc/hostname", f"{host.name}\n"),
         # PID 1 has set the name by now from the file as it was.
         f"w /proc/sys/kernel/hostname - - - - {host.name}",
-        _file("/etc/machine-id", f"{machine_id(host)}\n", mode="0444"),
+        machine_id_line(host),
         "L+ /var/lib/dbus/machine-id - - - - /etc/machine-id",
         "d /etc/ssh/sshd_config.d 0755 root root -",
         # Of several values sshd takes the first; this file is the first of them.
@@ -95,6 +95,18 @@ def machine_id(host: HostRecord) -> str:
     return host.uuid.replace("-", "")
 
 
+def machine_id_line(host: HostRecord) -> str:
+    """Write what gives a host its machine id whose disk has another one's.
+
+    Args:
+        host: The host.
+
+    Returns:
+        A line of tmpfiles.d(5).
+    """
+    return _file("/etc/machine-id", f"{machine_id(host)}\n", mode="0444")
+
+
 def hosts_file(host: HostRecord, network: NetworkRecord) -> str:
     """Write a host's hosts(5) file.
 
@@ -112,16 +124,28 @@ def hosts_file(host: HostRecord, network: NetworkRecord) -> str:
     )
 
 
-def _file(path: str, content: str, *, mode: str = "0644", owner: str = "root root") -> str:
-    # f+ replaces what is there; ~ says that the content is base64.
-    return f"f+~ {path} {mode} {owner} - {b64encode(content.encode()).decode()}"
+def resolver_file(network: NetworkRecord) -> str:
+    """Write a host's resolv.conf(5) file.
 
+    Args:
+        network: Its network.
 
-def _resolver_file(network: NetworkRecord) -> str:
+    Returns:
+        The content.
+    """
     return f"nameserver {network.service_address}\nsearch {network.domain}\n"
 
 
-def _network_file(host: HostRecord, network: NetworkRecord) -> str:
+def network_file(host: HostRecord, network: NetworkRecord) -> str:
+    """Write the systemd.network(5) file of a host's card.
+
+    Args:
+        host: The host.
+        network: Its network.
+
+    Returns:
+        The content.
+    """
     return (
         "[Match]\n"
         f"MACAddress={host.mac}\n"
@@ -133,3 +157,8 @@ def _network_file(host: HostRecord, network: NetworkRecord) -> str:
         "LinkLocalAddressing=no\n"
         "IPv6AcceptRA=no\n"
     )
+
+
+def _file(path: str, content: str, *, mode: str = "0644", owner: str = "root root") -> str:
+    # f+ replaces what is there; ~ says that the content is base64.
+    return f"f+~ {path} {mode} {owner} - {b64encode(content.encode()).decode()}"

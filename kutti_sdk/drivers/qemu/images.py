@@ -14,6 +14,7 @@ from kutti_sdk.core.errors import (
 from kutti_sdk.core.image import ImageCopy
 from kutti_sdk.core.versions import NO_KUBERNETES, K8sVersion
 from kutti_sdk.drivers.qemu import records
+from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoints
 from kutti_sdk.drivers.qemu.records import HostRecord
 from kutti_sdk.drivers.qemu.settings import ImageSettings
 from kutti_sdk.images.catalogue import load_catalogue, refresh_catalogue
@@ -199,6 +200,11 @@ async def _users(checksum: str) -> list[str]:
         f"{host.name} (cluster {host.clustername})"
         for host in await records.load_hosts()
         if host.image == checksum
+    ]
+    users += [
+        f"checkpoint {checkpoint.name} (cluster {checkpoint.clustername})"
+        for checkpoint in await load_checkpoints()
+        if any(host.image == checksum for host in checkpoint.hosts)
     ]
     # Nobody knows which image a host needs whose record is damaged: it may be this one.
     unreadable = await records.unreadable_hosts()

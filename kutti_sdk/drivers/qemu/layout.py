@@ -9,12 +9,17 @@ data_dir()/qemu/networks/NETWORK/
     switch.pid, switch.log, gateway.pid
     hosts/CLUSTER/HOST/
         host.json       the host's record
-        disk.qcow2      an overlay over the image's disk
+        disk*.qcow2     an overlay over the image's disk, and one more on top for each
+                        checkpoint since; the record names the one that is written to
         identity        the host's keys and address, for SMBIOS; mode 0600
         enrolment       what the first log-in may have to run; gone when that is done
         efi-variables   only where it boots by EFI
         console.log     what it wrote to its serial console
         qemu.pid
+        resume/         what it goes on from at its next start, in place of booting
+    checkpoints/CLUSTER/NAME/
+        checkpoint.json the checkpoint's record
+        HOST/           memory, devices, disk*.qcow2; see `checkpoints.files`
 runtime_dir()/NETWORK-ID/
     gateway.sock, gateway.qmp
     HOST-ID.qmp, HOST-ID.qga, HOST-ID.lock
@@ -35,6 +40,9 @@ from kutti_sdk.runtime.directories import data_dir, runtime_dir
 
 HALF_MADE = "."
 """First character of the names of folders that are not complete."""
+
+FIRST_DISK = "disk.qcow2"
+"""Name of the disk that a host is made with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,28 @@ class NetworkFiles:
         """Folder of the hosts, by cluster."""
         return self.folder / "hosts"
 
+    def checkpoints(self, clustername: str) -> Path:
+        """Find the folder of a cluster's checkpoints.
+
+        Args:
+            clustername: Name of the cluster.
+
+        Returns:
+            The folder, whether it exists or not.
+        """
+        return self.folder / "checkpoints" / clustername
+
+    def restoring(self, clustername: str) -> Path:
+        """Find the mark of a restore that was begun.
+
+        Args:
+            clustername: Name of the cluster.
+
+        Returns:
+            A file that is there while the disks of the hosts may not fit together.
+        """
+        return self.checkpoints(clustername) / f"{HALF_MADE}restoring"
+
     def host(self, clustername: str, hostname: str) -> HostFiles:
         """Find the files of a host.
 
@@ -112,8 +142,8 @@ class HostFiles:
 
     @property
     def disk(self) -> Path:
-        """Its disk."""
-        return self.folder / "disk.qcow2"
+        """Its disk, as long as it was never saved; see `HostRecord.disk_path`."""
+        return self.folder / FIRST_DISK
 
     @property
     def identity(self) -> Path:
@@ -134,6 +164,11 @@ class HostFiles:
     def console(self) -> Path:
         """What it wrote to its serial console."""
         return self.folder / "console.log"
+
+    @property
+    def resume(self) -> Path:
+        """Folder of the saved state that it goes on from; see `resume`."""
+        return self.folder / "resume"
 
     @property
     def pid(self) -> Path:

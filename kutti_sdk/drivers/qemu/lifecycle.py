@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import anyio
 import anyio.to_thread
 
-from kutti_sdk.core.errors import HypervisorError, PortInUseError
+from kutti_sdk.core.errors import CheckpointMismatchError, HypervisorError, PortInUseError
 from kutti_sdk.core.status import HostStatus
-from kutti_sdk.drivers.qemu import forwards, records
+from kutti_sdk.drivers.qemu import forwards, records, resume
 from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
 from kutti_sdk.drivers.qemu.images import image_of
-from kutti_sdk.drivers.qemu.machine import host_command
+from kutti_sdk.drivers.qemu.machine import host_command, host_outlets
 from kutti_sdk.drivers.qemu.qmp import ask_agent, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import ensure_services, services_run, stop_services
@@ -27,12 +29,17 @@ _PAUSE_CHECK = 1.0  # seconds; QEMU tells of pauses only to who listens all the 
 _START_CHECK = 0.1  # seconds; nobody tells of a process that is about to start
 
 # QEMU's run states (qapi/run-state.json) in which the machine is as it should be.
-_RUNNING_STATES = frozenset({"running", "debug", "suspended", "prelaunch", "inmigrate"})
+# It stands still in "finish-migrate" for the moment in which it is saved.
+_RUNNING_STATES = frozenset(
+    {"running", "debug", "suspended", "prelaunch", "inmigrate", "finish-migrate"}
+)
 _STOPPED_STATES = frozenset({"shutdown", "postmigrate"})
 
 
 async def start_host(network: NetworkRecord, record: HostRecord) -> None:
     """Start a host's QEMU and what its network needs; the caller holds the host's lock.
+
+    A host with a saved state goes on from it, all others boot; see `resume`.
 
     Args:
         network: Its network.
@@ -41,26 +48,38 @@ async def start_host(network: NetworkRecord, record: HostRecord) -> None:
     Raises:
         HypervisorError: When QEMU or a service does not start.
         PortInUseError: When a port that leads to the host was taken meanwhile.
+        CheckpointMismatchError: When the cluster is brought back to a checkpoint half.
     """
+    await _refuse_half_restored(network, record)
     qemu = await find_qemu()
     image = await image_of(record)
-    accelerator = await choose_accelerator(qemu, image.kernel)
+    pending = await resume.pending_state(record)
+    if pending is None:
+        accelerator = await choose_accelerator(qemu, image.kernel)
+    else:
+        accelerator = pending.accelerator
     efi = await anyio.to_thread.run_sync(find_efi, qemu) if boots_by_efi(image.manifest) else None
     command = host_command(
         qemu,
         record,
-        network,
+        host_outlets(record, network),
         accelerator=accelerator,
         manifest=image.manifest,
         image_folder=image.folder,
         clock=await clock_arguments(accelerator),
         efi=efi,
+        memory=None if pending is None else resume.memory_of(record, pending),
     )
+
+    async def run() -> None:
+        await processes.start_daemon(command, record.files.pid, mark=record.uuid)
+
     try:
-        await run_all(
-            lambda: processes.start_daemon(command, record.files.pid, mark=record.uuid),
-            lambda: _serve(network, record),
-        )
+        if pending is None:
+            await run_all(run, lambda: _serve(network, record))
+        else:
+            await _resume(network, record, run)
+            await _serve(network, record)
         # The last other host may have stopped meanwhile and have taken them along.
         await heal_services(record)
     except (HypervisorError, PortInUseError) as error:
@@ -96,7 +115,7 @@ async def host_status(record: HostRecord) -> HostStatus:
     """
     identity = host_process(record)
     if identity is None:
-        complete = await anyio.Path(record.files.disk).exists()
+        complete = await anyio.Path(record.disk_path).exists()
         return HostStatus.STOPPED if complete else HostStatus.ERROR
     state = await _run_state(record, identity)
     if state is None:
@@ -195,6 +214,34 @@ async def _run_state(record: HostRecord, identity: processes.ProcessIdentity) ->
                 with anyio.move_on_after(_START_CHECK):
                     await processes.wait_for_exit(identity)
     return None
+
+
+async def _refuse_half_restored(network: NetworkRecord, record: HostRecord) -> None:
+    mark = anyio.Path(network.files.restoring(record.clustername))
+    if await mark.exists():
+        name = await mark.read_text()
+        raise CheckpointMismatchError(
+            f"cluster {record.clustername!r} was to be brought back to checkpoint {name!r}, "
+            "and that was interrupted: its hosts do not fit together",
+            hint="Restore it again, or another checkpoint, or delete the cluster.",
+            driver="qemu",
+            cluster=record.clustername,
+            host=record.name,
+        )
+
+
+async def _resume(
+    network: NetworkRecord, record: HostRecord, run: Callable[[], Awaitable[None]]
+) -> None:
+    """Let a host go on, before the network is there: nobody shall meet it as another one."""
+    try:
+        await run()
+        await resume.go_on(record, network)
+    except BaseException:
+        identity = host_process(record)
+        if identity is not None:
+            await processes.terminate(identity)
+        raise
 
 
 async def _serve(network: NetworkRecord, record: HostRecord) -> None:

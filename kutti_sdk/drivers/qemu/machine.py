@@ -8,7 +8,9 @@ migrated), no user-mode network inside (it ties a saved state to it).
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from kutti_sdk.core.sizes import MiB
 from kutti_sdk.drivers.qemu.binaries import Qemu
@@ -28,6 +30,8 @@ CPU_MODELS = {"tcg": f"qemu64,{_EMULATED_FEATURES}"}
 _LEAST_TRANSLATED = 128 * MiB  # room for the code of a boot, with two new beginnings
 _MOST_TRANSLATED = 1024 * MiB
 
+_MEMORY_BLOCK = "pc.ram"  # of machine type pc
+
 # VirtualBox's card is in this slot, and images that were made there name it enp0s3.
 _CARD_SLOT = "3"
 
@@ -40,56 +44,120 @@ _FOREIGN_MACHINE = ["-global", "PIIX4_PM.acpi-root-pci-hotplug=off"]
 _SANDBOX = "on,obsolete=deny,resourcecontrol=deny"
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A file that is a host's memory, and what it takes to go on with it.
+
+    Attributes:
+        path: The file; as large as the memory.
+        machine: The machine type with its version, ``pc-i440fx-7.2``: saved devices
+            fit that one only.
+        share: ``on`` to write to the file, ``off`` to leave it as it is; then it is
+            shared by all who map it until they write.
+    """
+
+    path: Path
+    machine: str
+    share: Literal["on", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where a host's QEMU meets this machine.
+
+    Attributes:
+        disk: Its disk, as the value of ``-blockdev``, with a node name.
+        disk_node: That node name.
+        card: Socket of its network card.
+        agent: Socket of its guest agent.
+        monitor: Socket of its QMP monitor.
+        console: What it writes to its serial console.
+        pid: Where it writes its process id.
+    """
+
+    disk: str
+    disk_node: str
+    card: Path
+    agent: Path
+    monitor: Path
+    console: Path
+    pid: Path
+
+
+def host_outlets(host: HostRecord, network: NetworkRecord) -> Outlets:
+    """Tell where a host meets this machine.
+
+    Args:
+        host: The host.
+        network: Its network.
+
+    Returns:
+        Its own files and sockets.
+    """
+    files, sockets = host.files, network.sockets
+    return Outlets(
+        disk=_overlay(host.disk_path),
+        disk_node=host.disk_path.stem,
+        card=sockets.card(host.id),
+        agent=sockets.agent(host.id),
+        monitor=sockets.monitor(host.id),
+        console=files.console,
+        pid=files.pid,
+    )
+
+
 def host_command(
     qemu: Qemu,
     host: HostRecord,
-    network: NetworkRecord,
+    outlets: Outlets,
     *,
     accelerator: str,
     manifest: ImageManifest,
     image_folder: Path,
     clock: str = "",
     efi: EfiFirmware | None = None,
+    memory: Memory | None = None,
 ) -> list[str]:
     """Write the command line that runs a host in the background.
 
     Args:
         qemu: The QEMU of this machine.
         host: The host.
-        network: Its network.
+        outlets: Where it meets this machine.
         accelerator: Name of an accelerator: ``kvm``, ``tcg``.
         manifest: What its image is.
         image_folder: Where its image is.
         clock: Kernel arguments that choose the guest's clock; see `tsc`.
         efi: The EFI firmware that it boots by; None for a BIOS, or for no firmware.
+        memory: What it waits to go on with, paused; None to boot.
 
     Returns:
         Program and arguments.
     """
-    files, sockets = host.files, network.sockets
+    files = host.files
     command = [
         qemu.system,
         *("-name", f"{host.clustername}-{host.name}", "-uuid", host.uuid),
         *base_arguments(accelerator, memory=host.size.memory),
         *("-smp", str(host.size.cpus), "-m", f"{host.size.memory // MiB}M"),
         *("-rtc", "base=utc", "-smbios", f"type=11,path={escaped(files.identity)}"),
-        *("-blockdev", _overlay(files.disk)),
-        *("-device", "virtio-blk-pci,drive=disk0"),
+        *("-blockdev", outlets.disk),
+        *("-device", f"virtio-blk-pci,drive={outlets.disk_node}"),
         *(
             "-netdev",
-            f"stream,id=net0,server=on,addr.type=unix,addr.path={escaped(sockets.card(host.id))}",
+            f"stream,id=net0,server=on,addr.type=unix,addr.path={escaped(outlets.card)}",
         ),
         *("-device", f"virtio-net-pci,netdev=net0,mac={host.mac},addr={_CARD_SLOT},romfile="),
         *("-device", "virtio-rng-pci"),
         *("-device", "virtio-serial-pci"),
         *(
             "-chardev",
-            f"socket,id=agent0,server=on,wait=off,path={escaped(sockets.agent(host.id))}",
+            f"socket,id=agent0,server=on,wait=off,path={escaped(outlets.agent)}",
         ),
         *("-device", "virtserialport,chardev=agent0,name=org.qemu.guest_agent.0"),
-        *("-chardev", f"file,id=console0,append=on,path={escaped(files.console)}"),
+        *("-chardev", f"file,id=console0,append=on,path={escaped(outlets.console)}"),
         *("-serial", "chardev:console0"),
-        *background_arguments(sockets.monitor(host.id), files.pid),
+        *background_arguments(outlets.monitor, outlets.pid),
     ]
     if manifest.boot is not None:
         arguments = (manifest.boot.cmdline, clock, f"systemd.hostname={host.name}")
@@ -102,6 +170,8 @@ def host_command(
         command += _FOREIGN_MACHINE
     if efi is not None:
         command += _efi_arguments(efi, files.efi_variables)
+    if memory is not None:
+        command += _memory_arguments(memory, host.size.memory)
     return command
 
 
@@ -123,8 +193,20 @@ def base_arguments(accelerator: str, *, memory: int) -> list[str]:
     return [
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", "pc", "-accel", accelerator + options),
-        *("-cpu", CPU_MODELS.get(accelerator, "host")),
+        *("-cpu", cpu_model(accelerator)),
     ]
+
+
+def cpu_model(accelerator: str) -> str:
+    """Give the CPU model that hosts have.
+
+    Args:
+        accelerator: Name of an accelerator.
+
+    Returns:
+        The value of ``-cpu``.
+    """
+    return CPU_MODELS.get(accelerator, "host")
 
 
 def background_arguments(monitor: Path, pidfile: Path) -> list[str]:
@@ -156,6 +238,20 @@ def escaped(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
+def _memory_arguments(memory: Memory, size: int) -> list[str]:
+    # The block of memory must be called as if no file had been given: that is what a
+    # host that booted calls it. Source: "memory-backend" in QEMU's manual page.
+    return [
+        "-object",
+        (
+            f"memory-backend-file,id={_MEMORY_BLOCK},size={size // MiB}M,share={memory.share},"
+            f"mem-path={escaped(memory.path)},x-use-canonical-path-for-ramblock-id=off"
+        ),
+        *("-machine", f"{memory.machine},memory-backend={_MEMORY_BLOCK}"),
+        *("-S", "-incoming", "defer"),
+    ]
+
+
 def _efi_arguments(efi: EfiFirmware, variables: Path) -> list[str]:
     code = escaped(Path(efi.executable.filename))
     return [
@@ -170,9 +266,11 @@ def _efi_arguments(efi: EfiFirmware, variables: Path) -> list[str]:
 
 
 def _overlay(disk: Path) -> str:
+    # The node is named after the file: that is how a running QEMU tells which one it
+    # writes to, after checkpoints have put others on top.
     # discard: what the guest frees is freed here. The whole chain is opened by
     # QEMU itself from the overlay's header, which only this driver writes.
     return (
-        "driver=qcow2,node-name=disk0,discard=unmap,detect-zeroes=unmap,"
+        f"driver=qcow2,node-name={disk.stem},discard=unmap,detect-zeroes=unmap,"
         f"file.driver=file,file.discard=unmap,file.filename={escaped(disk)}"
     )

@@ -23,13 +23,14 @@ from kutti_sdk.drivers.qemu import capacity, forwards, layout, lifecycle, record
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.enrolment import enrolment_script
 from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
+from kutti_sdk.drivers.qemu.host_folder import make_host_folder
 from kutti_sdk.drivers.qemu.identity import foreign_lines, smbios_string
 from kutti_sdk.drivers.qemu.images import image_for_new_host
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import tell_switch
 from kutti_sdk.drivers.qemu.settings import ImageSettings
-from kutti_sdk.images.store import LocalImage, make_sure_here, pinned
-from kutti_sdk.runtime import processes, state
+from kutti_sdk.images.store import LocalImage, make_sure_here
+from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.ssh.keys import cluster_key_pair, generate_host_key
 
@@ -102,12 +103,14 @@ async def create_host(
         authorized = await cluster_key_pair(clustername)
         keys = {"host_key": host_key.private_text, "authorized_key": authorized.public_line}
         more = foreign_lines(record) if image.manifest.boot is None else ()
-        own = {record.files.identity: smbios_string(record, network, **keys, more=more)}
+        own = {record.files.identity.name: smbios_string(record, network, **keys, more=more)}
         if image.manifest.credentials is not True:
-            own[record.files.enrolment] = enrolment_script(record, network, **keys)
+            own[record.files.enrolment.name] = enrolment_script(record, network, **keys)
         if variables is not None:
-            own[record.files.efi_variables] = variables
-        await _make_folder(record, image, own)
+            own[record.files.efi_variables.name] = variables
+        await make_host_folder(
+            record, image, own, lambda files: _make_disk(record, image, files.disk)
+        )
         await tell_switch(network, [*hosts, record])
     return record
 
@@ -181,33 +184,14 @@ async def _first_variables(image: LocalImage) -> bytes | None:
     return await anyio.Path(efi.nvram_template.filename).read_bytes()
 
 
-async def _make_folder(record: HostRecord, image: LocalImage, own: dict[Path, bytes]) -> None:
-    """Make a host's folder with its disk, its record, and files of its own; see `layout`."""
+async def _make_disk(record: HostRecord, image: LocalImage, path: Path) -> None:
     qemu = await find_qemu()
-    place = record.files.folder
-    beside = layout.HostFiles(
-        place.with_name(f"{layout.HALF_MADE}{place.name}.{secrets.token_hex(4)}")
-    )
+    command = [qemu.disk_tool, "create", "-q", "-f", "qcow2", "-F", "qcow2"]
+    command += ["-b", str(image.disk), str(path), str(record.size.disk)]
     try:
-        await anyio.Path(beside.folder).mkdir(mode=0o700, parents=True)
-        command = [qemu.disk_tool, "create", "-q", "-f", "qcow2", "-F", "qcow2"]
-        command += ["-b", str(image.disk), str(beside.disk), str(record.size.disk)]
-        try:
-            await processes.run(command, timeout=_DISK_TIMEOUT)
-        except HypervisorError:
-            await make_sure_here(image)  # that it is gone tells more than what qemu-img says
-            raise
-        for path, content in own.items():
-            await anyio.to_thread.run_sync(state.write_bytes, beside.folder / path.name, content)
-        await state.save(beside.record, record)
-        # From the rename on the image has a user; whoever removes it looks for users
-        # under the same lock, and may have done so while the disk was made.
-        async with pinned(image):
-            await anyio.Path(beside.folder).rename(place)
-        await anyio.to_thread.run_sync(state.sync_folder, place.parent)
-    except BaseException:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(records.sweep, record.networkname)
+        await processes.run(command, timeout=_DISK_TIMEOUT)
+    except HypervisorError:
+        await make_sure_here(image)  # that it is gone tells more than what qemu-img says
         raise
 
 

@@ -8,13 +8,13 @@ The guest agent speaks the same JSON without greeting and capabilities.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import anyio
-from anyio.abc import SocketStream
+from anyio.abc import UNIXSocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kutti_sdk.core.errors import HypervisorError
@@ -36,7 +36,7 @@ _RETRY = 0.02  # seconds; a full queue of clients refuses at once and tells no t
 class Monitor:
     """An open QMP conversation; made by `monitor`."""
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: UNIXSocketStream) -> None:
         self._stream = stream
         self._lines = BufferedByteReceiveStream(stream)
 
@@ -53,8 +53,23 @@ class Monitor:
         Raises:
             HypervisorError: When QEMU refuses the command.
         """
-        request = {"execute": command, **({"arguments": arguments} if arguments else {})}
-        await self._stream.send(json.dumps(request).encode() + b"\n")
+        await self._stream.send(_request(command, arguments))
+        return await self._answer(command)
+
+    async def give_file(self, name: str, file: IO[bytes]) -> None:
+        """Give QEMU an open file, which it then knows as ``fd:NAME``.
+
+        Args:
+            name: How it is called from then on.
+            file: The file; QEMU has it open by itself, until it has used it.
+
+        Raises:
+            HypervisorError: When QEMU refuses it.
+        """
+        await self._stream.send_fds(_request("getfd", {"fdname": name}), [file.fileno()])
+        await self._answer("getfd")
+
+    async def _answer(self, command: str) -> Any:
         while True:
             reply = await self.receive()
             if "return" in reply:
@@ -140,7 +155,12 @@ async def ask_agent(path: Path, command: str, *, timeout: float) -> None:
         raise HypervisorError(f"the guest agent does not listen at {path.name}") from error
 
 
-async def _connect(path: Path) -> SocketStream:
+def _request(command: str, arguments: Mapping[str, object]) -> bytes:
+    request = {"execute": command, **({"arguments": arguments} if arguments else {})}
+    return json.dumps(request).encode() + b"\n"
+
+
+async def _connect(path: Path) -> UNIXSocketStream:
     while True:
         try:
             return await anyio.connect_unix(path)

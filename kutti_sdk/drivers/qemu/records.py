@@ -101,6 +101,8 @@ class HostRecord:
         ssh_user: Who may log in.
         host_key: Public key of its SSH server.
         forwards: Ports of this machine that lead to it.
+        disk: Name of the file that is its disk; an overlay over the last of its layers.
+        layers: Names of the files below, which are not written any more, lowest first.
         format: Version of this record.
     """
 
@@ -116,7 +118,14 @@ class HostRecord:
     ssh_user: str
     host_key: str
     forwards: tuple[PortForward, ...] = ()
+    disk: str = layout.FIRST_DISK
+    layers: tuple[str, ...] = ()
     format: int = 1
+
+    @property
+    def disk_path(self) -> Path:
+        """Its disk."""
+        return self.files.folder / self.disk
 
     @property
     def id(self) -> str:

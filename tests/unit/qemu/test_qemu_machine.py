@@ -12,7 +12,7 @@ import pytest
 from kutti_sdk.drivers.qemu.binaries import Qemu
 from kutti_sdk.drivers.qemu.firmware import EfiFirmware, FirmwareFile
 from kutti_sdk.drivers.qemu.identity import foreign_lines, smbios_string
-from kutti_sdk.drivers.qemu.machine import base_arguments, escaped, host_command
+from kutti_sdk.drivers.qemu.machine import base_arguments, escaped, host_command, host_outlets
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.images.manifest import DirectBoot, ImageFile, ImageManifest
 
@@ -39,7 +39,7 @@ def _command(host: HostRecord, network: NetworkRecord, boot: DirectBoot | None) 
     return host_command(
         _QEMU,
         host,
-        network,
+        host_outlets(host, network),
         accelerator="tcg",
         manifest=_manifest(boot),
         image_folder=Path("/images/one"),
@@ -76,7 +76,7 @@ def test_efi_has_its_code_in_common_and_its_variables_for_itself(
     command = host_command(
         _QEMU,
         host,
-        network,
+        host_outlets(host, network),
         accelerator="tcg",
         manifest=_manifest(None),
         image_folder=Path("/images/one"),
