@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kutti_sdk.clusters import (
+        Checkpoint,
         Cluster,
         ClusterRun,
         ClusterSpec,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     )
     from kutti_sdk.core.checkpoints import (
         CheckpointDetails,
+        CheckpointHost,
         SupportsCheckpoints,
     )
     from kutti_sdk.core.driver import (
@@ -165,8 +167,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncSSHClient",
     "CertificatesExpiredError",
+    "Checkpoint",
     "CheckpointDetails",
     "CheckpointExistsError",
+    "CheckpointHost",
     "CheckpointMismatchError",
     "CheckpointNotFoundError",
     "CheckpointsUnsupportedError",
@@ -284,6 +288,7 @@ __all__ = [
 
 _HOMES = {
     "clusters": (
+        "Checkpoint",
         "Cluster",
         "ClusterRun",
         "ClusterSpec",
@@ -299,6 +304,7 @@ _HOMES = {
     ),
     "core.checkpoints": (
         "CheckpointDetails",
+        "CheckpointHost",
         "SupportsCheckpoints",
     ),
     "core.driver": (

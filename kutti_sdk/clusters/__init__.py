@@ -12,6 +12,7 @@
 | `readiness` | waits until a host can be reached |
 | `removal` | takes a cluster away |
 | `cluster`, `node`, `status` | handles to look at and drive what exists |
+| `checkpoints` | saves clusters, brings them back, copies them |
 | `watching` | follows their states |
 | `attachment` | finds clusters again |
 | `table` | text tables |
@@ -20,6 +21,7 @@ Hosts are reached through the contract in `kutti_sdk.core` only, whatever the dr
 """
 
 from kutti_sdk.clusters.attachment import attach, list_clusters
+from kutti_sdk.clusters.checkpoints import Checkpoint
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.node import Node
 from kutti_sdk.clusters.node_spec import NodeForward, NodeSpec
@@ -29,6 +31,7 @@ from kutti_sdk.clusters.spec import ClusterSpec, cluster
 from kutti_sdk.clusters.status import ClusterStatus, NodeStatus
 
 __all__ = [
+    "Checkpoint",
     "Cluster",
     "ClusterRun",
     "ClusterSpec",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kutti_sdk.clusters import access
 from kutti_sdk.clusters.apply import apply_change
+from kutti_sdk.clusters.checkpoints import CheckpointedCluster
 from kutti_sdk.clusters.kubernetes import bring_up_alone, new_bring_up, pod_manifest
 from kutti_sdk.clusters.node import Node
 from kutti_sdk.clusters.observation import cluster_hosts
@@ -21,7 +22,6 @@ from kutti_sdk.clusters.status import ClusterStatus, cluster_status
 from kutti_sdk.clusters.store import no_such_cluster, require_record
 from kutti_sdk.clusters.table import text_table
 from kutti_sdk.clusters.watching import ClusterChanges
-from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import HostNotFoundError
 from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, VMHost
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from kutti_sdk.clusters.spec import ClusterSpec
 
 
-class Cluster(Displayed):
+class Cluster(CheckpointedCluster):
     """A cluster: holds names, no connection and no state of its machines.
 
     Any number of handles, in any number of cells and processes, may name one

@@ -11,6 +11,22 @@ from dataclasses import dataclass
 
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import CheckpointsUnsupportedError
+from kutti_sdk.core.host import HostSize
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointHost:
+    """A host as it was saved.
+
+    Attributes:
+        name: Its name.
+        k8s_version: Kubernetes version of its image.
+        size: CPUs, memory and disk.
+    """
+
+    name: str
+    k8s_version: str
+    size: HostSize
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +37,7 @@ class CheckpointDetails:
         name: Its name, unique for its cluster.
         networkname: Name of the network that the hosts are in.
         clustername: Name of the cluster that was saved.
-        hostnames: Names of its hosts, sorted.
+        hosts: Its hosts, ordered by name.
         note: What was noted about it; may be empty.
         created: When it was saved, in seconds since the epoch.
         pause: Seconds that the hosts stood still for it.
@@ -33,7 +49,7 @@ class CheckpointDetails:
     name: str
     networkname: str
     clustername: str
-    hostnames: tuple[str, ...]
+    hosts: tuple[CheckpointHost, ...]
     note: str = ""
     created: float
     pause: float

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import NamedTuple
 
-from kutti_sdk.core.checkpoints import CheckpointDetails
+from kutti_sdk.core.checkpoints import CheckpointDetails, CheckpointHost
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.drivers.simulated.effects import Subject
 from kutti_sdk.drivers.simulated.machine import SavedMachine
@@ -74,7 +74,10 @@ class SavedCluster:
             name=self.key.name,
             networkname=self.key.networkname,
             clustername=self.key.clustername,
-            hostnames=tuple(machine.key.hostname for machine in self.machines),
+            hosts=tuple(
+                CheckpointHost(machine.key.hostname, machine.k8s_version, machine.size)
+                for machine in self.machines
+            ),
             note=self.note,
             created=self.created,
             pause=0.0,

@@ -92,7 +92,8 @@ class SavedGuests(ConformanceHooks):
         before, after = Lab.name("before"), Lab.name("after")
         await _leave(host, before, tmp_path)
         details = await saver.save_checkpoint("one", *place, note="first")
-        assert (details.hostnames, details.note) == ((host.name,), "first")
+        assert [it.name for it in details.hosts] == [host.name]
+        assert (details.hosts[0].size, details.note) == (host.size, "first")
         assert details in await saver.list_checkpoints()
         with pytest.raises(CheckpointExistsError) as refusal:
             await saver.save_checkpoint("one", *place)

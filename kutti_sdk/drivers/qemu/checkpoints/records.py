@@ -9,7 +9,7 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from kutti_sdk.core.checkpoints import CheckpointDetails
+from kutti_sdk.core.checkpoints import CheckpointDetails, CheckpointHost
 from kutti_sdk.core.errors import CheckpointNotFoundError, CorruptStateError
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.drivers.qemu import layout
@@ -61,7 +61,9 @@ class CheckpointRecord:
             name=self.name,
             networkname=self.networkname,
             clustername=self.clustername,
-            hostnames=tuple(host.name for host in self.hosts),
+            hosts=tuple(
+                CheckpointHost(host.name, host.k8s_version, host.size) for host in self.hosts
+            ),
             note=self.note,
             created=self.created,
             pause=self.pause,
