@@ -52,6 +52,24 @@ def test_the_quickstart_brings_up_two_hosts_and_leaves_them_alone_the_second_tim
     assert main(["cluster", "show", "quickstart"]) == 1
 
 
+@pytest.mark.usefixtures("workspace", "nothing_missing")
+def test_a_cluster_is_saved_copied_and_brought_back(
+    simulated: SimulatedDriver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated.commands.answer("ping *", stdout="64 bytes from somewhere: time=1 ms\n")
+    assert main(["quickstart"]) == 0
+    assert main(["checkpoint", "save", "quickstart", "start", "--note", "exercise 3"]) == 0
+    assert "stood still" in capsys.readouterr().out
+    assert main(["checkpoint", "list", "quickstart"]) == 0
+    assert "exercise 3" in capsys.readouterr().out
+    assert main(["checkpoint", "clone", "quickstart", "start", "one", "two"]) == 0
+    assert capsys.readouterr().out.count("2 of 2 running") == 2
+    assert main(["checkpoint", "restore", "quickstart", "start"]) == 0
+    assert main(["checkpoint", "delete", "quickstart", "start"]) == 0
+    assert main(["checkpoint", "clone", "quickstart", "start", "three"]) == 1
+    assert "no checkpoint 'start'" in capsys.readouterr().err
+
+
 def test_missing_packages_are_only_told_when_asked_to(
     workspace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
