@@ -7,7 +7,12 @@ from collections.abc import Awaitable, Callable
 import anyio
 import anyio.to_thread
 
-from kutti_sdk.core.errors import CheckpointMismatchError, HypervisorError, PortInUseError
+from kutti_sdk.core.errors import (
+    CheckpointMismatchError,
+    HypervisorError,
+    LockTimeoutError,
+    PortInUseError,
+)
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import forwards, records, resume
 from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
@@ -110,8 +115,9 @@ async def host_status(record: HostRecord) -> HostStatus:
         record: The host.
 
     Returns:
-        Running, Stopped, Error (paused by a failure, or without a disk), or Unknown
-        when there is a QEMU that does not answer.
+        Running, Stopped, Error (paused by a failure, without a disk, or half of another
+        host because going on from a saved state was interrupted), or Unknown when there
+        is a QEMU that does not answer.
     """
     identity = host_process(record)
     if identity is None:
@@ -121,7 +127,7 @@ async def host_status(record: HostRecord) -> HostStatus:
     if state is None:
         return HostStatus.UNKNOWN if processes.is_alive(identity) else HostStatus.STOPPED
     if state in _RUNNING_STATES:
-        return HostStatus.RUNNING
+        return HostStatus.ERROR if await _is_half_resumed(record) else HostStatus.RUNNING
     return HostStatus.STOPPED if state in _STOPPED_STATES else HostStatus.ERROR
 
 
@@ -242,6 +248,19 @@ async def _resume(
         if identity is not None:
             await processes.terminate(identity)
         raise
+
+
+async def _is_half_resumed(record: HostRecord) -> bool:
+    """Tell whether somebody was killed who let the host go on: it may not know who it is."""
+    folder = anyio.Path(record.files.resume)
+    if not await folder.exists():
+        return False
+    network = await records.load_network(record.networkname)
+    try:
+        async with locked(network.sockets.lock(record.id), timeout=0):
+            return await folder.exists()
+    except LockTimeoutError:  # who starts the host holds it
+        return False
 
 
 async def _serve(network: NetworkRecord, record: HostRecord) -> None:
