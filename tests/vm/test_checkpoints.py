@@ -27,7 +27,7 @@ while (my $number = <$end>) {
     chomp $number;
     open(my $file, ">", "/run/count.new"); print $file $number; close $file;
     rename "/run/count.new", "/run/count";
-    select(undef, undef, undef, 0.05);
+    select(undef, undef, undef, 0.2);
     print $end $number + 1, "\n"; $end->flush;
 }
 """

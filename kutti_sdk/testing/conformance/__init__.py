@@ -49,4 +49,4 @@ class DriverConformance(
     """All that a driver promises, as tests; inherit it and give it a ``driver`` fixture."""
 
 
-__all__ = ["ConformanceHooks", "DriverConformance", "Lab"]
+__all__ = ["ConformanceHooks", "DriverConformance", "Guests", "Lab", "SavedGuests"]
