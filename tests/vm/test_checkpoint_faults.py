@@ -44,8 +44,11 @@ class Agent:
         self.scripts: list[str] = []
         self.error: Exception | None = None
 
-    async def run(self, script: bytes) -> None:
-        self.scripts.append(script.decode())
+    async def behind(self) -> int:
+        return 0
+
+    async def run(self, _: str, script: bytes) -> None:
+        self.scripts.append(script.decode().partition("__DATA__\n")[2])
         if self.error is not None:
             raise self.error
 
@@ -159,10 +162,10 @@ async def test_a_receiver_that_dies_leaves_the_hosts_running(
 ) -> None:
     begin = saving._begin_copy
 
-    async def kill_and_begin(network: records.NetworkRecord, receiver: Receiver) -> None:
+    async def kill_and_begin(network: records.NetworkRecord, receiver: Receiver) -> float | None:
         pid = int(receiver.files.folder.joinpath("receiver.pid").read_text())
         os.kill(pid, signal.SIGKILL)
-        await begin(network, receiver)
+        return await begin(network, receiver)
 
     monkeypatch.setattr(saving, "_begin_copy", kill_and_begin)
     with pytest.raises(kutti.HypervisorError):

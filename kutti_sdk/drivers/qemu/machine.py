@@ -28,6 +28,7 @@ CPU_MODELS = {"tcg": f"qemu64,{_EMULATED_FEATURES}"}
 """CPU model by accelerator; every other accelerator passes the host's CPU through."""
 
 _LEAST_TRANSLATED = 128 * MiB  # room for the code of a boot, with two new beginnings
+_LEAST_RESUMED = 24 * MiB
 _MOST_TRANSLATED = 1024 * MiB
 
 _MEMORY_BLOCK = "pc.ram"  # of machine type pc
@@ -138,7 +139,10 @@ def host_command(
     command = [
         qemu.system,
         *("-name", f"{host.clustername}-{host.name}", "-uuid", host.uuid),
-        *base_arguments(accelerator, memory=host.size.memory),
+        *base_arguments(
+            accelerator,
+            translated=(room_to_boot if memory is None else room_to_go_on)(host.size.memory),
+        ),
         *("-smp", str(host.size.cpus), "-m", f"{host.size.memory // MiB}M"),
         *("-rtc", "base=utc", "-smbios", f"type=11,path={escaped(files.identity)}"),
         *("-blockdev", outlets.disk),
@@ -175,26 +179,51 @@ def host_command(
     return command
 
 
-def base_arguments(accelerator: str, *, memory: int) -> list[str]:
+def base_arguments(accelerator: str, *, translated: int) -> list[str]:
     """Give the arguments that decide how fast a kernel runs, and whether it does.
 
     Args:
         accelerator: Name of an accelerator.
-        memory: Bytes of memory that the guest has.
+        translated: Bytes for translated code, where code is translated.
 
     Returns:
         Machine type, accelerator and CPU model, with nothing that QEMU adds unasked.
     """
-    options = ""
-    if accelerator == "tcg":
-        # Left alone, QEMU fills up to 1 GiB with translated code, however small the guest.
-        share = memory // 4
-        options = f",tb-size={min(max(share, _LEAST_TRANSLATED), _MOST_TRANSLATED) // MiB}"
+    options = f",tb-size={translated // MiB}" if accelerator == "tcg" else ""
     return [
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", "pc", "-accel", accelerator + options),
         *("-cpu", cpu_model(accelerator)),
     ]
+
+
+def room_to_boot(memory: int) -> int:
+    """Tell how much translated code a host may have that boots.
+
+    Left alone, QEMU fills up to 1 GiB with it, however small the host.
+
+    Args:
+        memory: Bytes of memory that the host has.
+
+    Returns:
+        Bytes.
+    """
+    return min(max(memory // 4, _LEAST_TRANSLATED), _MOST_TRANSLATED)
+
+
+def room_to_go_on(memory: int) -> int:
+    """Tell how much translated code a host may have that goes on from a saved state.
+
+    It has no boot to translate. There may be many of them, which share what they have
+    of memory, and nothing of this.
+
+    Args:
+        memory: Bytes of memory that the host has.
+
+    Returns:
+        Bytes.
+    """
+    return min(max(memory // 16, _LEAST_RESUMED), _MOST_TRANSLATED)
 
 
 def cpu_model(accelerator: str) -> str:

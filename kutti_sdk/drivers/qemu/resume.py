@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-import time
 from base64 import b64encode
 from dataclasses import dataclass
 from importlib.resources import files
@@ -251,7 +250,7 @@ def identity_values(
         authorized_key: Public key that may log in.
 
     Returns:
-        Variables of the script ``resume.sh``.
+        The lines that the script ``resume.pl`` reads.
     """
     home = "/root" if host.ssh_user == "root" else f"/home/{host.ssh_user}"
     encoded = {
@@ -263,7 +262,7 @@ def identity_values(
         "resolver": identity.resolver_file(network),
         "network": identity.network_file(host, network),
     }
-    values = {"mac": host.mac, "home": home, "owner": f"{host.ssh_user}:{host.ssh_user}"}
+    values = {"mac": host.mac, "home": home}
     values |= {name: b64encode(value.encode()).decode() for name, value in encoded.items()}
     return "".join(f"{name}={value}\n" for name, value in values.items()).encode()
 
@@ -271,11 +270,12 @@ def identity_values(
 async def _become(host: HostRecord, network: NetworkRecord, new_identity: bytes) -> None:
     """Give a host that goes on new randomness, the right time, and its identity."""
     report("resume", f"{host.name} goes on", cluster=host.clustername, host=host.name)
-    script = (files(__package__) / "resume.sh").read_bytes()
+    script = (files(__package__) / "resume.pl").read_bytes()
     async with guest_agent(network.sockets.agent(host.id), timeout=_AGENT_TIMEOUT) as agent:
         seed = b64encode(secrets.token_bytes(_SEED)).decode()
-        values = f"seed={seed}\nnow={time.time():.3f}\n".encode()
-        await agent.run(values + new_identity + script)
+        behind = await agent.behind()
+        values = f"seed={seed}\nbehind={behind}\n".encode()
+        await agent.run("/usr/bin/perl", script + values + new_identity)
 
 
 def _use_up(files: ResumeFiles) -> bytes:

@@ -64,6 +64,17 @@ async def stop_services(network: NetworkRecord) -> None:
             await processes.terminate(identity)
 
 
+async def end_gateway(network: NetworkRecord) -> None:
+    """End the gateway, and with it all connections from outside; the caller holds the lock.
+
+    Args:
+        network: The network.
+    """
+    identity = gateway_identity(network)
+    if identity is not None:
+        await processes.terminate(identity)
+
+
 def services_run(network: NetworkRecord) -> bool:
     """Tell whether the switch and the gateway run and can be reached.
 

@@ -49,6 +49,7 @@ PAIRS = (
     Pair("ssh-and-ports.md", "03-ssh-and-ports.ipynb", "## A cluster to try it on"),
     Pair("break-and-mend.md", "04-break-and-mend.ipynb", "## Something to break"),
     Pair("many-at-once.md", "05-many-at-once.ipynb", "## Clusters side by side"),
+    Pair("checkpoints.md", "07-checkpoints.ipynb", "## Something worth keeping"),
     Pair(
         "kubernetes.md",
         "06-kubernetes.ipynb",

@@ -28,6 +28,7 @@ _EXPECTED = {
     "03-ssh-and-ports.ipynb": ("good morning", "ended with 0"),
     "04-break-and-mend.ipynb": ("node2 Stopped", "Cluster mend: 3 of 3 running"),
     "05-many-at-once.ipynb": ("most of it for", "node2"),
+    "07-checkpoints.ipynb": ("before exercise 3", "student1 192.168.125.11"),
     "06-kubernetes.ipynb": ("[addons]", "node2   NotReady", "2 of 2 running, 2 Ready"),
 }
 

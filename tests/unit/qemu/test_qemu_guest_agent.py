@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,8 @@ class Guest:
         match request["execute"]:
             case "guest-sync-delimited":
                 return {"return": arguments["id"]}
+            case "guest-get-time":
+                return {"return": time.time_ns() - 3600 * 10**9}
             case "guest-exec":
                 self.scripts.append(b64decode(arguments["input-data"]).decode())
                 return {"return": {"pid": 7}}
@@ -64,7 +67,7 @@ def _served(serve: Callable[[socket.socket], None], path: Path) -> Iterator[None
 
 async def _run(path: Path, script: bytes = b"true\n") -> None:
     async with guest_agent(path, timeout=10) as agent:
-        await agent.run(script)
+        await agent.run("/bin/sh", script)
 
 
 async def test_a_script_is_run_to_its_end(workspace: Path) -> None:
@@ -81,6 +84,13 @@ async def test_what_was_said_to_others_is_passed_over(workspace: Path) -> None:
     with _served(guest.serve, workspace / "qga"):
         await _run(workspace / "qga")
     assert guest.scripts == ["true\n"]
+
+
+async def test_a_clock_that_was_saved_is_behind(workspace: Path) -> None:
+    guest = Guest({})
+    with _served(guest.serve, workspace / "qga"):
+        async with guest_agent(workspace / "qga", timeout=10) as agent:
+            assert await agent.behind() == pytest.approx(3600 * 10**9, rel=0.01)
 
 
 async def test_a_script_that_fails_is_told_with_its_last_words(workspace: Path) -> None:

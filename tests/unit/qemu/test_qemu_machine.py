@@ -12,7 +12,13 @@ import pytest
 from kutti_sdk.drivers.qemu.binaries import Qemu
 from kutti_sdk.drivers.qemu.firmware import EfiFirmware, FirmwareFile
 from kutti_sdk.drivers.qemu.identity import foreign_lines, smbios_string
-from kutti_sdk.drivers.qemu.machine import base_arguments, escaped, host_command, host_outlets
+from kutti_sdk.drivers.qemu.machine import (
+    base_arguments,
+    escaped,
+    host_command,
+    host_outlets,
+    room_to_boot,
+)
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.images.manifest import DirectBoot, ImageFile, ImageManifest
 
@@ -108,13 +114,13 @@ def test_sockets_fit_into_their_addresses(network: NetworkRecord, host: HostReco
 
 def test_translated_code_is_bounded_by_the_guests_memory() -> None:
     def bound(memory: int) -> str:
-        arguments = base_arguments("tcg", memory=memory)
+        arguments = base_arguments("tcg", translated=room_to_boot(memory))
         return arguments[arguments.index("-accel") + 1]
 
     assert bound(_GIB // 4) == "tcg,tb-size=128"
     assert bound(2 * _GIB) == "tcg,tb-size=512"
     assert bound(64 * _GIB) == "tcg,tb-size=1024"
-    assert "kvm" in base_arguments("kvm", memory=_GIB)
+    assert "kvm" in base_arguments("kvm", translated=room_to_boot(_GIB))
 
 
 @pytest.mark.parametrize(("path", "value"), [("/a/b", "/a/b"), ("/a,b", "/a,,b")])

@@ -23,6 +23,7 @@ from kutti_sdk.drivers.qemu.checkpoints.records import (
 from kutti_sdk.drivers.qemu.images import image_of
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.resume import drop_state, place_state
+from kutti_sdk.drivers.qemu.services import end_gateway
 from kutti_sdk.runtime import processes, state
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.runtime.tasks import run_all
@@ -56,6 +57,10 @@ async def restore_checkpoint(name: str, networkname: str, clustername: str) -> N
         journal = network.files.restoring(clustername)
         await anyio.to_thread.run_sync(state.write_bytes, journal, name.encode())
         await run_all(*(partial(_switch_off, host) for host in hosts))
+        # Connections from outside would hang: the hosts remember them as they were then.
+        # Without their gateway all ends of them know at once; it comes back with a host.
+        async with locked(network.files.lock):
+            await end_gateway(network)
         for host in saved.hosts:
             await _bring_back(network, host, saved, files)
         await anyio.Path(journal).unlink()

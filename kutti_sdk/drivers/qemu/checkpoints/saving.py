@@ -53,8 +53,8 @@ _NO_LIMIT = 2**40  # bytes per second
 _DISK_RESERVE = 64 * MiB
 _CLEAN_UP = 30.0  # seconds
 
-# States of a migration (qapi/migration.json) in which the host's memory came through once.
-_CAME_THROUGH = frozenset({"pre-switchover", "completed"})
+# States of a migration, from qapi/migration.json.
+_STILL = "pre-switchover"
 _FAILED = frozenset({"failed", "cancelled"})
 
 
@@ -249,30 +249,35 @@ async def _prepare(network: NetworkRecord, host: HostRecord, place: CheckpointFi
 
 async def _copy(network: NetworkRecord, receivers: list[Receiver]) -> float:
     """Move all hosts into their receivers, and let them run on; tell how long they paused."""
-    await run_all(*(partial(_begin_copy, network, receiver) for receiver in receivers))
+    stills = await run_all(*(partial(_begin_copy, network, receiver) for receiver in receivers))
     stopped, moved = Rendezvous(len(receivers)), Rendezvous(len(receivers))
 
-    async def finish(receiver: Receiver) -> float:
+    async def finish(receiver: Receiver, still_since: float | None) -> float:
         host = receiver.host
         record = await records.load_host(host.name, network.name, host.clustername)
         # One conversation: whoever else asks for its state waits until it runs on.
         async with monitor(network.sockets.monitor(host.id), timeout=_PAUSE_LIMIT) as qemu:
-            began = anyio.current_time()
+            began = anyio.current_time() if still_since is None else still_since
             await qemu.execute("stop")
             await stopped.wait()
-            await _reach(qemu, "pre-switchover")
+            await _reach(qemu, _STILL)
             await disks.switch_over(qemu, record)
-            await qemu.execute("migrate-continue", state="pre-switchover")
+            await qemu.execute("migrate-continue", state=_STILL)
             await migration_end(qemu)
             await moved.wait()
             await qemu.execute("cont")
             return anyio.current_time() - began
 
-    return max(await run_all(*(partial(finish, receiver) for receiver in receivers)))
+    jobs = (partial(finish, *pair) for pair in zip(receivers, stills, strict=True))
+    return max(await run_all(*jobs))
 
 
-async def _begin_copy(network: NetworkRecord, receiver: Receiver) -> None:
-    """Move a host's memory once while it runs on."""
+async def _begin_copy(network: NetworkRecord, receiver: Receiver) -> float | None:
+    """Move a host's memory once while it runs on.
+
+    Returns:
+        Since when it stands still already, because nothing was left to move; else None.
+    """
     host = receiver.host
     report("checkpoint", f"copying the memory of {host.name}", host=host.name)
     socket = network.sockets.monitor(host.id)
@@ -286,9 +291,10 @@ async def _begin_copy(network: NetworkRecord, receiver: Receiver) -> None:
         async with monitor(socket) as qemu:
             progress = await qemu.execute("query-migrate")
         _refuse_failure(progress)
-        passes = progress.get("ram", {}).get("dirty-sync-count", 0)
-        if passes >= 2 or progress.get("status") in _CAME_THROUGH:
-            return
+        if progress.get("status") == _STILL:
+            return anyio.current_time()
+        if progress.get("ram", {}).get("dirty-sync-count", 0) >= 2:
+            return None
         await anyio.sleep(_STEP)
 
 
