@@ -25,9 +25,7 @@ from kutti_sdk.kubernetes.phases import PREFLIGHT, phase_of_init
 from kutti_sdk.kubernetes.removal import reset
 from kutti_sdk.kubernetes.vigil import Vigil
 
-PATCHES = f"{FOLDER}/patches"
-"""Where patches for the control plane's pods are, on the node."""
-
+_PATCHES = f"{FOLDER}/patches"
 _CONFIG = f"{FOLDER}/kubeadm-init.yaml"
 
 
@@ -74,7 +72,12 @@ async def ensure_control_plane(
         if facts.init != RUNNING:  # else somebody gave up waiting for it: we follow it
             await _prepare(guest, facts, kubeadm, options, alone=alone)
         vigil.hear(f"kubeadm init on {guest.name}")
-        arguments = ["--config", _CONFIG, "--skip-token-print", *patches_flag(kubeadm, PATCHES)]
+        arguments = [
+            "--config",
+            _CONFIG,
+            "--skip-token-print",
+            *patches_flag(kubeadm, _folder(facts)),
+        ]
         init = shlex.join(["kubeadm", "init", *arguments])
         await run_job(guest, INIT, _patient(init) if facts.emulated else init, vigil)
         return await ask_node(guest, phase=vigil.phase), True
@@ -90,9 +93,7 @@ async def _prepare(
 ) -> None:
     if facts.is_touched:
         await reset(guest, phase=PREFLIGHT)
-    for name, patch in slow_patches().items() if facts.emulated else ():
-        await guest.write(f"{PATCHES}/{name}", patch, phase=PREFLIGHT)
-    await guest.do("patches folder", f"mkdir -p {PATCHES}\n", phase=PREFLIGHT)
+    patches = slow_patches() if facts.emulated else {}
     config = init_config(
         kubeadm,
         NodeIdentity(guest.name, guest.host.ip_address),
@@ -100,9 +101,15 @@ async def _prepare(
         slow=facts.emulated,
         alone=alone,
         token=_new_token(),
-        patches=PATCHES,
+        patches=_folder(facts),
     )
-    await guest.write(_CONFIG, config, phase=PREFLIGHT)
+    files = {f"{_PATCHES}/{name}": patch for name, patch in patches.items()}
+    await guest.write(files | {_CONFIG: config}, phase=PREFLIGHT)
+
+
+def _folder(facts: NodeFacts) -> str | None:
+    """Tell where patches for the control plane's pods are on the node, if there are any."""
+    return _PATCHES if facts.emulated else None
 
 
 def _patient(init: str) -> str:

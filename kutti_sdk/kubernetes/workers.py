@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from kutti_sdk.core.errors import KubernetesError
 from kutti_sdk.core.versions import K8sVersion
-from kutti_sdk.kubernetes.control_plane import PATCHES
 from kutti_sdk.kubernetes.guest import FOLDER, Guest
 from kutti_sdk.kubernetes.jobs import run_job
 from kutti_sdk.kubernetes.kubeadm_config import NodeIdentity, join_config
@@ -141,7 +140,6 @@ async def join(
 async def _prepare(
     guest: Guest, kubeadm: K8sVersion, options: KubernetesOptions, invitation: Invitation
 ) -> None:
-    await guest.do("patches folder", f"mkdir -p {PATCHES}\n", phase=JOIN_PHASE)
     config = join_config(
         kubeadm,
         NodeIdentity(guest.name, guest.host.ip_address),
@@ -149,6 +147,5 @@ async def _prepare(
         endpoint=invitation.endpoint,
         token=invitation.token,
         authority_hash=invitation.authority_hash,
-        patches=PATCHES,
     )
-    await guest.write(_CONFIG, config, phase=JOIN_PHASE)
+    await guest.write({_CONFIG: config}, phase=JOIN_PHASE)
