@@ -12,7 +12,6 @@ from kutti_sdk.kubernetes.jobs import run_job
 from kutti_sdk.kubernetes.kubeadm_config import NodeIdentity, init_config, patches_flag
 from kutti_sdk.kubernetes.kubeadm_patches import slow_patches
 from kutti_sdk.kubernetes.node_facts import (
-    ADMIN_CONF,
     INIT,
     RUNNING,
     NodeFacts,
@@ -23,6 +22,7 @@ from kutti_sdk.kubernetes.node_facts import (
 from kutti_sdk.kubernetes.options import KubernetesOptions
 from kutti_sdk.kubernetes.phases import PREFLIGHT, phase_of_init
 from kutti_sdk.kubernetes.removal import reset
+from kutti_sdk.kubernetes.slow_init import INIT_COMMAND, slow_init
 from kutti_sdk.kubernetes.vigil import Vigil
 
 _PATCHES = f"{FOLDER}/patches"
@@ -72,14 +72,9 @@ async def ensure_control_plane(
         if facts.init != RUNNING:  # else somebody gave up waiting for it: we follow it
             await _prepare(guest, facts, kubeadm, options, alone=alone)
         vigil.hear(f"kubeadm init on {guest.name}")
-        arguments = [
-            "--config",
-            _CONFIG,
-            "--skip-token-print",
-            *patches_flag(kubeadm, _folder(facts)),
-        ]
-        init = shlex.join(["kubeadm", "init", *arguments])
-        await run_job(guest, INIT, _patient(init) if facts.emulated else init, vigil)
+        arguments = ["--config", _CONFIG, *patches_flag(kubeadm, _folder(facts))]
+        init = slow_init(arguments) if facts.emulated else shlex.join([*INIT_COMMAND, *arguments])
+        await run_job(guest, INIT, init, vigil)
         return await ask_node(guest, phase=vigil.phase), True
 
 
@@ -110,16 +105,6 @@ async def _prepare(
 def _folder(facts: NodeFacts) -> str | None:
     """Tell where patches for the control plane's pods are on the node, if there are any."""
     return _PATCHES if facts.emulated else None
-
-
-def _patient(init: str) -> str:
-    """Let a slow machine go on where the API server did not answer in time.
-
-    Parts of kubeadm wait for ten seconds and no longer, whatever its file says (1.20 to
-    1.30). All its phases but the first find done what is done.
-    """
-    again = f"{{ [ -s {ADMIN_CONF} ] && sleep 15 && {init} --skip-phases preflight; }}"
-    return f"{init} || {again} || {again}"
 
 
 def _new_token() -> str:
