@@ -21,6 +21,7 @@ test: $(VENV)/.installed-dev ## Everything that is tested, with real virtual mac
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
+	$(BIN)/python tests/machine_images.py & trap wait EXIT; \
 	$(BIN)/python -m pytest -m "not vm and not browser" --numprocesses=logical
 	$(BIN)/python -m pytest -m browser # Playwright keeps an event loop running, which no other test bears
 	$(BIN)/python -m pytest -m "vm and not kubernetes" # in turn: each wants all cores

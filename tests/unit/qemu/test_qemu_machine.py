@@ -48,7 +48,9 @@ def _command(
     )
 
 
-@pytest.mark.parametrize(("accelerator", "extra"), [("kvm", ""), ("tcg", "mitigations=off highres=off psi=0 ")])
+@pytest.mark.parametrize(
+    ("accelerator", "extra"), [("kvm", ""), ("tcg", "mitigations=off highres=off psi=0 ")]
+)
 def test_an_image_with_a_kernel_boots_it_under_the_hosts_name(
     host: HostRecord, network: NetworkRecord, accelerator: str, extra: str
 ) -> None:
