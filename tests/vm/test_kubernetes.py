@@ -23,7 +23,6 @@ from kutti_sdk.images.store import LocalImage
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.kubernetes,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not BUNDLE.is_dir(), reason=f"there is no Kubernetes in {BUNDLE}"),
 ]
