@@ -20,8 +20,13 @@ class Controls:
         self._narrow = ipywidgets.Layout(width="auto")
         self._field = ipywidgets.Layout(width="auto", max_width="24em")
         self._wide = ipywidgets.Layout(width="40em", max_width="95%")
-        self._row = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
+        self._row = _row()
         self._as_long_as_needed = {"description_width": "initial"}
+
+    def passing_button(self, text: str, tooltip: str) -> Any:
+        """Make a button that `show` takes away and brings back."""
+        own = ipywidgets.Layout(width="auto")
+        return ipywidgets.Button(description=text, tooltip=tooltip, layout=own)
 
     def button(self, text: str, tooltip: str) -> Any:
         """Make a button."""
@@ -70,10 +75,32 @@ class Controls:
             style=self._as_long_as_needed,
         )
 
+    def bar(self) -> Any:
+        """Make a bar for how much is done, 0.0 to 1.0."""
+        return ipywidgets.FloatProgress(max=1.0, layout=ipywidgets.Layout(width="24em"))
+
     def row(self, *children: Any) -> Any:
         """Put controls side by side."""
         return ipywidgets.Box(children, layout=self._row)
 
+    def passing_row(self, *children: Any) -> Any:
+        """Put controls side by side that `show` takes away and brings back together."""
+        return ipywidgets.Box(children, layout=_row())
+
     def html(self, shown: Element | None = None) -> Any:
         """Make a place for something to read."""
         return ipywidgets.HTML(str(shown or ""))
+
+
+def show(widget: Any, *, shown: bool) -> None:
+    """Bring a control back or take it away.
+
+    Args:
+        widget: The control, with a layout of its own.
+        shown: Whether it is to be seen.
+    """
+    widget.layout.display = None if shown else "none"
+
+
+def _row() -> Any:
+    return ipywidgets.Layout(flex_flow="row wrap", align_items="center")

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import ipywidgets
 
 from kutti_sdk.core.errors import InvalidInputError
-from kutti_sdk.core.events import ProgressEvent
 from kutti_sdk.core.image import VMImage
 from kutti_sdk.runtime.island import start_on_island
 from kutti_sdk.views import questions
 from kutti_sdk.views.image_table import images_table
 from kutti_sdk.views.live.controls import Controls
-from kutti_sdk.views.live.painter import Painter
 from kutti_sdk.views.live.task_panel import TaskPanel
 from kutti_sdk.views.live.tree import close_tree
 from kutti_sdk.views.tables import face_of
-from kutti_sdk.views.transfer_rate import TransferRate
 
 
 class ImagesView:
@@ -32,16 +28,10 @@ class ImagesView:
     def __init__(self, images: Sequence[VMImage]) -> None:
         self._images = {image.k8s_version: image for image in images}
         self._closed = False
-        self._transfer = TransferRate()
         self._armed: str | None = None
-        self._painter = Painter(self._draw_transfer)
         controls = Controls()
-        self._tasks = TaskPanel(controls, self._look_soon, self._hear)
+        self._tasks = TaskPanel(controls, self._look_soon)
         self._table = controls.html()
-        self._bar = ipywidgets.FloatProgress(
-            value=0.0, max=1.0, layout=ipywidgets.Layout(visibility="hidden")
-        )
-        self._rate = controls.html()
         self._version = controls.choice("Image", list(self._images))
         self._path = controls.text("File or folder", "a path on the machine of the kernel")
         fetch = controls.button("Fetch", "Download the image and verify it")
@@ -58,7 +48,6 @@ class ImagesView:
                 self._table,
                 controls.row(self._version, fetch, self._purge),
                 controls.row(self._path, take),
-                controls.row(self._bar, self._rate),
                 self._tasks.widget,
                 controls.row(close),
             ]
@@ -89,12 +78,7 @@ class ImagesView:
         return self._images[self._version.value]
 
     async def _fetch(self) -> None:
-        self._transfer = TransferRate()
-        try:
-            await self._chosen().fetch()
-        finally:
-            self._transfer = TransferRate()
-            self._painter.request()
+        await self._chosen().fetch()
 
     async def _import(self) -> None:
         path = self._path.value.strip()
@@ -114,19 +98,6 @@ class ImagesView:
     def _disarm(self) -> None:
         self._armed = None
         self._purge.description = "Purge"
-
-    def _hear(self, event: ProgressEvent) -> None:
-        if event.bytes_done is not None:
-            self._transfer.add(time.monotonic(), event.bytes_done, event.bytes_total)
-            self._painter.request()
-
-    def _draw_transfer(self) -> None:
-        if self._closed:
-            return
-        transfer = self._transfer
-        self._bar.value = transfer.fraction or 0.0
-        self._bar.layout.visibility = "hidden" if transfer.fraction is None else "visible"
-        self._rate.value = str(face_of(transfer.as_element()))
 
     def _look_soon(self) -> None:
         start_on_island(self._look)

@@ -14,7 +14,7 @@ import ipywidgets
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.node import Node
 from kutti_sdk.core.errors import InvalidInputError
-from kutti_sdk.views.live.controls import Controls
+from kutti_sdk.views.live.controls import Controls, show
 from kutti_sdk.views.live.task_panel import TaskPanel
 
 _ALL = "all nodes"
@@ -43,8 +43,8 @@ class NodePanel:
         self._target = controls.choice("Node", [_ALL])
         self._console = controls.toggle("Console", "Show the last lines of the console")
         self._delete = controls.button("Delete", "Remove the node and its disk; asks once more")
-        self._keep = controls.button("Keep it", "Do not delete")
-        self._keep.layout = ipywidgets.Layout(width="auto", display="none")
+        self._keep = controls.passing_button("Keep it", "Do not delete")
+        show(self._keep, shown=False)
         self._host_port = controls.number("Port of this machine (0 for any)", 0)
         self._vm_port = controls.number("leads to port", 80)
         self._new_name = controls.text("New node", "its name, such as node4")
@@ -135,7 +135,7 @@ class NodePanel:
             self._armed = name
             what = "the whole cluster" if name == _ALL else name
             self._delete.description = f"Really delete {what}?"
-            self._keep.layout.display = None
+            show(self._keep, shown=True)
             return
         self._disarm()
         subject = self._subject()
@@ -148,4 +148,4 @@ class NodePanel:
     def _disarm(self) -> None:
         self._armed = None
         self._delete.description = "Delete"
-        self._keep.layout.display = "none"
+        show(self._keep, shown=False)

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,8 +15,12 @@ from test_elements import HOSTILE
 
 import kutti_sdk as kutti
 from kutti_sdk.clusters.spec import ClusterSpec
+from kutti_sdk.core.image import ImageDetails
+from kutti_sdk.core.sizes import MiB
 from kutti_sdk.drivers.simulated import SimulatedDriver
 from kutti_sdk.views import questions, reading
+from kutti_sdk.views.facts import ImageFacts
+from kutti_sdk.views.image_table import images_table
 
 pytestmark = pytest.mark.anyio
 
@@ -144,6 +149,40 @@ async def test_images_tell_which_are_deprecated(driver: SimulatedDriver) -> None
         "1.30.0": "▲ deprecated",
         "none": "",
     }
+
+
+async def test_images_tell_their_size_and_who_uses_them(
+    driver: SimulatedDriver, lab: ClusterSpec
+) -> None:
+    await lab.ensure()
+    found = {row["version"]: row for row in rows(shown(await driver.list_images()))}
+    assert found["none"]["size"] == "300 MiB"
+    assert found["none"]["used by"] == "node1, node2"
+    assert found["1.35.0"]["size"] == found["1.35.0"]["used by"] == ""
+
+
+def test_an_image_tells_since_when_it_is_kept_and_how_far_it_came() -> None:
+    kept = datetime(2026, 3, 1, 12, 30).astimezone()
+    images = [
+        ImageFacts(k8s_version=version, checksum="", deprecated=False, details=details)
+        for version, details in (
+            ("1.34.2", ImageDetails(size=5 * MiB, kept=kept.astimezone(UTC))),
+            ("1.35.0", ImageDetails(partial=2 * MiB)),
+        )
+    ]
+    here, half = rows(parse(str(images_table(images, ""))))
+    assert (here["size"], here["kept since"]) == ("5 MiB", "2026-03-01 12:30")
+    assert (half["size"], half["kept since"]) == ("2 MiB so far", "")
+
+
+async def test_an_image_whose_details_hang_is_shown_all_the_same(
+    driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "PATIENCE", 0.05)
+    driver.faults.hang("details", image="none")
+    page = shown(await driver.list_images())
+    assert [row["status"] for row in rows(page) if row["version"] == "none"] == ["● Downloaded"]
+    assert "none: no answer in time" in page.text
 
 
 async def test_whatever_hosts_and_errors_say_is_shown_and_not_obeyed(

@@ -1,19 +1,19 @@
-"""The live view of images, and what tells how fast they arrive."""
+"""The live view of images: fetched with progress, cancelled, imported, removed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from markup import parse, rows
-from test_live_cluster import _below, eventually
+from test_live_cluster import _below, eventually, is_shown
 
 from kutti_sdk.drivers.simulated import PublishedImage, SimulatedClock, SimulatedDriver
 from kutti_sdk.views.live.images_view import ImagesView
 from kutti_sdk.views.live.registry import live_widget
-from kutti_sdk.views.transfer_rate import TransferRate
 
 pytestmark = pytest.mark.anyio
 
@@ -54,10 +54,10 @@ def bar(view: ImagesView) -> Any:
 async def test_an_image_is_fetched_with_progress(view: ImagesView) -> None:
     control(view, "Image").value = MISSING
     control(view, "Fetch").click()
-    await eventually(lambda: bar(view).layout.visibility == "visible")
-    await eventually(lambda: "of 300 MiB" in page(view))
+    await eventually(lambda: is_shown(view.widget, bar(view)) and bar(view).value > 0)
+    await eventually(lambda: re.search(r"MiB of 300 MiB, 19.1 MiB/s, \d.* s left", page(view)))
     await eventually(lambda: statuses(view)[MISSING] == "● Downloaded")
-    await eventually(lambda: bar(view).layout.visibility == "hidden")
+    await eventually(lambda: not is_shown(view.widget, bar(view)))
 
 
 async def test_a_fetch_can_be_cancelled_and_goes_on_later(
@@ -124,24 +124,3 @@ async def test_a_cell_that_is_run_again_leaves_no_view_behind(driver: SimulatedD
 
 def test_other_lists_have_no_live_view() -> None:
     assert live_widget([]) is None
-
-
-def test_the_rate_is_that_of_the_last_seconds() -> None:
-    transfer = TransferRate()
-    assert transfer.as_element() is None
-    transfer.add(0, 0, 1000 * 1024)
-    assert transfer.rate is None
-    for second in range(1, 11):  # stalls after five seconds
-        transfer.add(second, min(second, 5) * 100 * 1024, 1000 * 1024)
-    assert transfer.fraction == 0.5
-    assert transfer.rate == 0
-    transfer.add(12, 700 * 1024, 1000 * 1024)
-    assert str(transfer.as_element()) == "<span>700 KiB of 1000 KiB, 40 KiB/s, 7.5 s left</span>"
-
-
-def test_a_transfer_of_unknown_length_has_a_rate_but_no_end() -> None:
-    transfer = TransferRate()
-    transfer.add(0, 0, None)
-    transfer.add(2, 2048, None)
-    assert transfer.fraction is None
-    assert str(transfer.as_element()) == "<span>2 KiB, 1 KiB/s</span>"
