@@ -24,6 +24,11 @@ BEAT = 0.2
 A notebook's kernel notices "interrupt kernel" at the next wake-up only.
 """
 
+_REST = 200
+"""How much longer than a look the rest after it is: half a per cent of the time is for looks."""
+
+_LONGEST_REST = 30.0  # seconds, however busy the machine was
+
 _operations: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
 
 
@@ -100,6 +105,19 @@ def interruptible(
             return await function(*args, **kwargs)
 
     return beating
+
+
+def rest_after(look: float, *, shortest: float) -> float:
+    """Tell how long to wait before looking again at what nobody tells of.
+
+    Args:
+        look: Seconds that the last look took.
+        shortest: Seconds to wait at least.
+
+    Returns:
+        Seconds; the more a look takes, the longer the rest is, up to half a minute.
+    """
+    return max(shortest, min(_REST * look, _LONGEST_REST))
 
 
 @contextmanager
