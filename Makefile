@@ -23,7 +23,7 @@ ifdef PYTEST_ARGS
 else
 	$(BIN)/python -m pytest -m "not vm and not browser" --numprocesses=logical
 	$(BIN)/python -m pytest -m browser # Playwright keeps an event loop running, which no other test bears
-	$(BIN)/python -m pytest -m "vm and not kubernetes" # in turn: each wants all cores
+	$(BIN)/python -m pytest -m "vm and not kubernetes and not browser" # in turn: each wants all cores
 endif
 
 kubernetes: $(VENV)/.installed-dev ## Kubernetes on virtual machines; not part of test yet

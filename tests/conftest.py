@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import anyio
 import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 
 from kutti_sdk.images.store import LocalImage, local_images
@@ -55,7 +55,9 @@ def node_image() -> str:
 
     set_workspace(VM_WORKSPACE)
     try:
-        anyio.run(build)
+        # In a thread of its own: where a browser is driven, this one has a loop already.
+        with start_blocking_portal() as portal:
+            portal.call(build)
     finally:
         set_workspace(None)
     return "none"
@@ -68,7 +70,8 @@ def kubernetes_image(tmp_path_factory: pytest.TempPathFactory) -> LocalImage:
 
     set_workspace(VM_WORKSPACE)
     try:
-        return anyio.run(find_or_build, tmp_path_factory.mktemp("container-images"))
+        with start_blocking_portal() as portal:
+            return portal.call(find_or_build, tmp_path_factory.mktemp("container-images"))
     finally:
         set_workspace(None)
 

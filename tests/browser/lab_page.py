@@ -121,6 +121,14 @@ class Notebook:
             [name, arguments],
         )
 
+    def restart_kernel(self) -> None:
+        """Restart the kernel and clear all outputs, as a menu does that asks first."""
+        self.command("notebook:clear-all-cell-outputs")
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
+        self.wait_until_idle()
+
     def close(self) -> None:
         """End the kernel and close the page."""
         self.page.evaluate(
