@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import ipywidgets
 
 from kutti_sdk.core.errors import InvalidInputError
 from kutti_sdk.core.image import VMImage
@@ -43,14 +40,12 @@ class ImagesView:
         self._version.observe(lambda _: self._disarm(), "value")
         close = controls.button("Close view", "Close this view; the images stay")
         close.on_click(lambda _: self.close())
-        self.widget: Any = ipywidgets.VBox(
-            [
-                self._table,
-                controls.row(self._version, fetch, self._purge),
-                controls.row(self._path, take),
-                self._tasks.widget,
-                controls.row(close),
-            ]
+        self.widget = controls.column(
+            self._table,
+            controls.row(self._version, fetch, self._purge),
+            controls.row(self._path, take),
+            self._tasks.widget,
+            controls.row(close),
         )
         self.widget.add_class("kutti-view")
         # Nobody tells of images that others fetch or remove: it looks when it is shown,

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import ipywidgets
-
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.node import Node
 from kutti_sdk.core.errors import InvalidInputError
@@ -64,16 +62,14 @@ class NodePanel:
         self._target.observe(lambda _: self._disarm(), "value")
         for control in (self._target, self._console):
             control.observe(lambda _: changed(), "value")
-        self.widget = ipywidgets.VBox(
-            [
-                controls.row(
-                    self._target,
-                    *(start, stop, force_stop),
-                    *(self._console, self._delete, self._keep),
-                ),
-                controls.row(self._host_port, self._vm_port, forward),
-                controls.row(self._new_name, add),
-            ]
+        self.widget = controls.column(
+            controls.row(
+                self._target,
+                *(start, stop, force_stop),
+                *(self._console, self._delete, self._keep),
+            ),
+            controls.row(self._host_port, self._vm_port, forward),
+            controls.row(self._new_name, add),
         )
 
     @property

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import ipywidgets
 
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.node import Node
@@ -54,13 +51,8 @@ class RunPanel:
         self._output = controls.html()
         run = controls.button("Run", "Run the command on the chosen nodes")
         self._tasks.bind(run, lambda: f"running {self._command.value}", self._run)
-        self.widget: Any = ipywidgets.VBox(
-            [
-                controls.row(self._command, run),
-                self._nodes,
-                self._tasks.widget,
-                self._output,
-            ]
+        self.widget = controls.column(
+            controls.row(self._command, run), self._nodes, self._tasks.widget, self._output
         )
 
     def set_names(self, names: Sequence[str]) -> None:

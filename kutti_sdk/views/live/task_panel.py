@@ -14,8 +14,6 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Any
 
-import ipywidgets
-
 from kutti_sdk.core.events import ProgressEvent, observe
 from kutti_sdk.runtime.island import start_on_island
 from kutti_sdk.views.elements import Element, element
@@ -50,7 +48,7 @@ class TaskPanel:
         self._cancel.on_click(lambda _: self.cancel())
         self._bar = controls.bar()
         self._ongoing = controls.passing_row(self._cancel, self._bar)
-        self.widget = ipywidgets.VBox([self._message, self._ongoing])
+        self.widget = controls.column(self._message, self._ongoing)
         self._switch(running=False)
 
     def bind(self, button: Any, describe: Callable[[], str], operation: Operation) -> None:

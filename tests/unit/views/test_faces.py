@@ -16,11 +16,14 @@ from test_elements import HOSTILE
 import kutti_sdk as kutti
 from kutti_sdk.clusters.spec import ClusterSpec
 from kutti_sdk.core.image import ImageDetails
+from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.sizes import MiB
 from kutti_sdk.drivers.simulated import SimulatedDriver
 from kutti_sdk.views import questions, reading
-from kutti_sdk.views.facts import ImageFacts
+from kutti_sdk.views.facts import ClusterFacts, HostFacts, ImageFacts
+from kutti_sdk.views.host_tables import cluster_table
 from kutti_sdk.views.image_table import images_table
+from kutti_sdk.views.topology import topology_picture
 
 pytestmark = pytest.mark.anyio
 
@@ -199,6 +202,24 @@ async def test_whatever_hosts_and_errors_say_is_shown_and_not_obeyed(
         page = shown(thing)
         assert "<script>alert(1)</script>" in page.text
         assert page.all("script") == page.all("img") == []
+
+
+def test_names_consoles_and_problems_of_hosts_are_shown_and_not_obeyed() -> None:
+    host = HostFacts(
+        name=HOSTILE,
+        ip_address=HOSTILE,
+        ssh_address=HOSTILE,
+        forwards=(PortForward(8080, 80, HOSTILE),),
+        k8s_version=HOSTILE,
+        console=HOSTILE,
+        problem=HOSTILE,
+    )
+    facts = ClusterFacts(
+        name=HOSTILE, driver=HOSTILE, kubernetes=HOSTILE, cidr=HOSTILE, hosts=(host,)
+    )
+    page = parse(f"<div>{cluster_table(facts)}{topology_picture(facts)}</div>")
+    assert page.text.count("<script>alert(1)</script>") > 8
+    assert page.all("script") == page.all("img") == []
 
 
 async def test_results_say_how_each_command_ended(

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from markup import parse, rows
 from test_live_cluster import _below, eventually, is_shown
 
+import kutti_sdk as kutti
 from kutti_sdk.drivers.simulated import PublishedImage, SimulatedClock, SimulatedDriver
 from kutti_sdk.views.live.images_view import ImagesView
 from kutti_sdk.views.live.registry import live_widget
@@ -95,6 +97,42 @@ async def test_a_copy_is_removed_after_two_clicks(view: ImagesView) -> None:
     control(view, "Really remove the copy of 1.33.1?").click()
     await eventually(lambda: statuses(view)["1.33.1"] == "○ Not downloaded")
     assert statuses(view)["1.34.2"] == "● Downloaded"
+
+
+async def test_closing_ends_what_goes_on_and_frees_all_models(driver: SimulatedDriver) -> None:
+    from ipywidgets.widgets import widget
+
+    before = len(widget._instances)
+    view = ImagesView(await driver.list_images())
+    driver.faults.hang("fetch", image=MISSING)
+    control(view, "Image").value = MISSING
+    control(view, "Fetch").click()
+    await eventually(lambda: is_shown(view.widget, control(view, "Cancel")))
+    control(view, "Close view").click()
+    assert len(widget._instances) == before
+
+
+async def test_nothing_that_comes_after_closing_does_harm(view: ImagesView) -> None:
+    view.close()
+    view.close()
+    view.widget._view_count = 0
+    for button in ("Fetch", "Import", "Purge"):
+        control(view, button).click()
+    await anyio.sleep(0.3)
+    assert not view.viewed
+
+
+async def test_an_image_that_cannot_be_fetched_says_why_in_the_view(
+    driver: SimulatedDriver, view: ImagesView
+) -> None:
+    error = kutti.DownloadError("<b>no way</b>", hint="Look at the line.")
+    driver.faults.fail("fetch", image=MISSING, error=error)
+    control(view, "Image").value = MISSING
+    control(view, "Fetch").click()
+    await eventually(lambda: "DownloadError" in page(view))
+    assert "&lt;b&gt;no way&lt;/b&gt;" in page(view)
+    assert "Look at the line." in page(view)
+    assert not control(view, "Fetch").disabled
 
 
 @pytest.fixture
