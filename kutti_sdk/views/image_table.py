@@ -11,6 +11,7 @@ from kutti_sdk.views.facts import ImageFacts
 from kutti_sdk.views.tables import mark, problem_note, status_mark, table
 
 _COLUMNS = ("version", "status", "deprecated", "size", "used by", "kept since", "SHA-256")
+_USERS = 3  # of an image that are named; more are counted
 _DIGITS = 12  # of a checksum, which tell images apart
 
 
@@ -30,7 +31,7 @@ def images_table(images: Sequence[ImageFacts], caption: str) -> Element:
             status_mark(image.status),
             mark("▲", "warn", "deprecated") if image.deprecated else "",
             _size(image.details),
-            ", ".join(image.details.used_by),
+            _users(image.details.used_by),
             # In the time zone of whoever looks, which is the kernel's.
             f"{image.details.kept.astimezone():%Y-%m-%d %H:%M}" if image.details.kept else "",
             image.checksum[:_DIGITS],
@@ -39,6 +40,13 @@ def images_table(images: Sequence[ImageFacts], caption: str) -> Element:
     )
     problems = "\n".join(f"{it.k8s_version}: {it.problem}" for it in images if it.problem)
     return element("div", table(caption, _COLUMNS, rows), problem_note(problems))
+
+
+def _users(names: Sequence[str]) -> str:
+    more = len(names) - _USERS
+    if more <= 1:  # which takes no more room than to say so
+        return ", ".join(names)
+    return f"{', '.join(names[:_USERS])} and {more} more"
 
 
 def _size(details: ImageDetails) -> str:

@@ -36,6 +36,7 @@ class ImagesView:
         self._purge = controls.button("Purge", "Remove the local copy; asks once more")
         self._tasks.bind(fetch, lambda: f"fetching image {self._version.value}", self._fetch)
         self._tasks.bind(take, lambda: f"importing image {self._version.value}", self._import)
+        self._tasks.hold_back(self._purge)
         self._purge.on_click(lambda _: self._purge_or_ask())
         self._version.observe(lambda _: self._disarm(), "value")
         close = controls.button("Close view", "Close this view; the images stay")

@@ -56,6 +56,7 @@ class NodePanel:
         tasks.bind(force_stop, lambda: f"switching off {self._target.value}", self._force_stop)
         tasks.bind(forward, lambda: f"forwarding a port to {self._target.value}", self._forward)
         tasks.bind(add, lambda: f"adding {self._new_name.value}", self._add)
+        tasks.hold_back(self._delete)
         self._delete.on_click(lambda _: self._delete_or_ask())
         self._keep.on_click(lambda _: self._disarm())
         self._armed: str | None = None

@@ -17,6 +17,7 @@ from kutti_sdk.views.live.task_panel import TaskPanel
 from kutti_sdk.views.results import exit_mark, output_block
 from kutti_sdk.views.tables import face_of, mark
 
+_ROWS = 8  # of the list of nodes; more are scrolled to
 _LONGEST = 100_000  # characters that are kept of an output: its end
 
 
@@ -65,6 +66,7 @@ class RunPanel:
         if tuple(names) != tuple(before):
             left_out = set(before) - set(self._nodes.value)
             self._nodes.options = list(names)
+            self._nodes.rows = min(len(names), _ROWS)
             self._nodes.value = [name for name in names if name not in left_out]
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ class TaskPanel:
         self._cancel = controls.button("Cancel", "End what is going on")
         self._cancel.on_click(lambda _: self.cancel())
         self._bar = controls.bar()
-        self._ongoing = controls.passing_row(self._cancel, self._bar)
+        self._ongoing = controls.passing_row(self._bar, self._cancel)
         self.widget = controls.column(self._message, self._ongoing)
         self._switch(running=False)
 
@@ -59,8 +59,16 @@ class TaskPanel:
             describe: Says what it begins, at the moment of the click.
             operation: What it begins.
         """
-        self._buttons.append(button)
+        self.hold_back(button)
         button.on_click(lambda _: self.begin(describe(), operation))
+
+    def hold_back(self, button: Any) -> None:
+        """Turn a button off, too, while something goes on.
+
+        Args:
+            button: One that begins something by other ways than `bind`.
+        """
+        self._buttons.append(button)
 
     def begin(self, doing: str, operation: Operation) -> None:
         """Begin something, unless something else is going on; may be called in any thread.

@@ -164,6 +164,23 @@ async def test_images_tell_their_size_and_who_uses_them(
     assert found["1.35.0"]["size"] == found["1.35.0"]["used by"] == ""
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, ""),
+        (1, "node1"),
+        (4, "node1, node2, node3, node4"),
+        (5, "node1, node2, node3 and 2 more"),
+    ],
+)
+def test_of_many_users_of_an_image_the_first_are_named(number: int, words: str) -> None:
+    users = tuple(f"node{each}" for each in range(1, number + 1))
+    details = ImageDetails(size=1, used_by=users)
+    image = ImageFacts(k8s_version="none", checksum="", deprecated=False, details=details)
+    (row,) = rows(parse(str(images_table([image], ""))))
+    assert row.get("used by", "") == words
+
+
 def test_an_image_tells_since_when_it_is_kept_and_how_far_it_came() -> None:
     kept = datetime(2026, 3, 1, 12, 30).astimezone()
     images = [

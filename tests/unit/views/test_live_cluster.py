@@ -136,6 +136,7 @@ async def test_buttons_are_off_while_something_goes_on_and_cancel_is_on(
     looker.click("Stop")
     cancel = next(it for it in looker.widgets if getattr(it, "description", "") == "Cancel")
     assert looker.control("Start").disabled
+    assert looker.control("Delete").disabled
     assert is_shown(looker.view.widget, cancel)
     await eventually(lambda: "stopping node1" in looker.page)
     cancel.click()
