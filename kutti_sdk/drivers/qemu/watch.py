@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from functools import partial
@@ -49,7 +50,7 @@ class HostChanges(AsyncIterator[HostChange]):
         return self._untold.popleft()
 
     async def _look(self) -> None:
-        begun = anyio.current_time()
+        begun = time.thread_time()
         hosts = await records.load_hosts()
         self._running = _running(hosts)
         statuses = await run_all(*(partial(lifecycle.host_status, host) for host in hosts))
@@ -64,7 +65,7 @@ class HostChanges(AsyncIterator[HostChange]):
             if self._known.get(key) != status
         )
         self._known = seen
-        self._rest = rest_after(anyio.current_time() - begun, shortest=_REST)
+        self._rest = rest_after(time.thread_time() - begun, shortest=_REST)
 
 
 async def _wait_for_event(running: _Processes) -> None:

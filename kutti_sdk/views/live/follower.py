@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from threading import Lock
@@ -75,9 +76,9 @@ class Follower:
             self._news = anyio.Event()
             group.start_soon(self._listen)
             while True:
-                begun = anyio.current_time()
+                begun = time.thread_time()
                 await self._look()
-                pause = rest_after(anyio.current_time() - begun, shortest=_PAUSE)
+                pause = rest_after(time.thread_time() - begun, shortest=_PAUSE)
                 await anyio.sleep(SHORTEST_PAUSE)
                 with anyio.move_on_after(pause):
                     await self._news.wait()
