@@ -8,8 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from lab_page import Notebook, chromium, jupyterlab
-from playwright.sync_api import Browser, sync_playwright
+from lab_page import SECONDS, Notebook, chromium, jupyterlab
+from playwright.sync_api import Browser, expect, sync_playwright
+
+expect.set_options(timeout=20 * SECONDS)  # for machines that have other things to do, too
 
 PREPARATION = """
 import kutti_sdk as kutti

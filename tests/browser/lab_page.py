@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 SECONDS = 1000.0
 """Playwright counts milliseconds."""
 
-_STARTING = 60.0  # seconds that JupyterLab may take on a busy machine
+_STARTING = 180.0  # seconds that JupyterLab may take on a busy machine
 _STEP = 0.1
 
 
