@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import anyio
 import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 from kubernetes_bundle import find_or_build
 from machine_images import VM_WORKSPACE, ensure_node_image
@@ -40,7 +40,9 @@ def node_image() -> str:
     """The version of a node image that is in the workspace for virtual machines."""
     set_workspace(VM_WORKSPACE)
     try:
-        anyio.run(ensure_node_image)
+        # In a thread of its own: where a browser is driven, this one has a loop already.
+        with start_blocking_portal() as portal:
+            portal.call(ensure_node_image)
     finally:
         set_workspace(None)
     return "none"
@@ -51,7 +53,8 @@ def kubernetes_image(tmp_path_factory: pytest.TempPathFactory) -> LocalImage:
     """An image with Kubernetes that is in the workspace for virtual machines."""
     set_workspace(VM_WORKSPACE)
     try:
-        return anyio.run(find_or_build, tmp_path_factory.mktemp("container-images"))
+        with start_blocking_portal() as portal:
+            return portal.call(find_or_build, tmp_path_factory.mktemp("container-images"))
     finally:
         set_workspace(None)
 
