@@ -114,6 +114,10 @@ class Notebook:
         ended = re.compile(rf"^(?!{before}$)\[\d+\]:$")
         expect(prompt).to_have_text(ended, timeout=timeout * SECONDS)
 
+    def scroll_to(self, number: int) -> None:
+        """Bring a cell to the top of the page."""
+        self.cell(number).evaluate("it => it.scrollIntoView({block: 'start'})")
+
     def command(self, name: str, **arguments: Any) -> None:
         """Do what a menu does, without waiting for its end."""
         self.page.evaluate(
