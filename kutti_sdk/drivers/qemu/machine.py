@@ -27,8 +27,9 @@ CPU_MODELS = {"tcg": f"qemu64,{_EMULATED_FEATURES}"}
 
 # What an emulated guest's kernel had better not do, since each costs it much: guard against
 # the guesses of a processor that makes none; set the timer of each processor anew for every
-# short sleep (programs in Go sleep for 20 us at a time); count how long programs wait.
-_EMULATED_KERNEL = "mitigations=off highres=off psi=0"
+# short sleep (programs in Go sleep for 20 us at a time); count how long programs wait; put
+# programs at another address each time, where all their code is translated anew.
+_EMULATED_KERNEL = "mitigations=off highres=off psi=0 norandmaps"
 
 _LEAST_TRANSLATED = 128 * MiB  # room for the code of a boot, with two new beginnings
 _MOST_TRANSLATED = 1024 * MiB

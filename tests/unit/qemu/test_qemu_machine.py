@@ -49,7 +49,8 @@ def _command(
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "extra"), [("kvm", ""), ("tcg", "mitigations=off highres=off psi=0 ")]
+    ("accelerator", "extra"),
+    [("kvm", ""), ("tcg", "mitigations=off highres=off psi=0 norandmaps ")],
 )
 def test_an_image_with_a_kernel_boots_it_under_the_hosts_name(
     host: HostRecord, network: NetworkRecord, accelerator: str, extra: str
