@@ -22,7 +22,7 @@ ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
 	$(BIN)/python tests/machine_images.py & trap wait EXIT; \
-	$(BIN)/python -m pytest -m "not vm and not browser" --numprocesses=logical
+	$(BIN)/python -m pytest -m "not vm and not browser" --numprocesses=$$(($$(nproc) + 1)) # many wait
 	$(BIN)/python -m pytest -m "browser and not slow" # Playwright keeps an event loop running, which no other test bears
 	$(BIN)/python -m pytest -m "vm and not browser and not slow" # in turn: each wants all cores
 endif
