@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test kubernetes lint docs bench clean
+.PHONY: help quickstart test slow lint docs bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,14 +21,15 @@ test: $(VENV)/.installed-dev ## Everything that is tested, with real virtual mac
 ifdef PYTEST_ARGS
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 else
-	$(BIN)/python -m pytest -m "not vm and not browser" --numprocesses=logical
-	$(BIN)/python -m pytest -m browser # Playwright keeps an event loop running, which no other test bears
-	$(BIN)/python -m pytest -m "vm and not kubernetes" # in turn: each wants all cores
+	$(BIN)/python tests/machine_images.py & trap wait EXIT; \
+	$(BIN)/python -m pytest -m "not vm and not browser" --numprocesses=$$(($$(nproc) + 1)) # many wait
+	$(BIN)/python -m pytest -m "browser and not slow" # Playwright keeps an event loop running, which no other test bears
+	$(BIN)/python -m pytest -m "vm and not browser and not slow" # in turn: each wants all cores
 endif
 
-kubernetes: $(VENV)/.installed-dev ## Kubernetes on virtual machines; not part of test yet
+slow: $(VENV)/.installed-dev ## The tests that make test leaves out, since they take minutes more
 	$(SUDO) tests/install-system-packages
-	$(BIN)/python -m pytest -m kubernetes
+	$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.installed-dev ## Style, types, and imports that run one way
 	$(BIN)/ruff check .

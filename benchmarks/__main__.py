@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 import kutti_sdk as kutti
-from benchmarks import bring_up, commands, downloads, hosts, imports, kubernetes, ova_import
+from benchmarks import bring_up, commands, downloads, hosts, imports, kubernetes, ova_import, views
 from benchmarks.measure import Measurement
 
 WORKSPACE = Path(os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace"))
@@ -26,6 +26,7 @@ BENCHMARKS = {
     "fetch-gigabit": downloads.run_gigabit,
     "resume": downloads.run_resume,
     "ova-import": ova_import.run,
+    "views": views.run,
     "kubernetes": kubernetes.run,
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,28 +36,7 @@ async def run_create(rounds: int) -> list[Measurement]:
 
 async def run_list(rounds: int) -> list[Measurement]:
     """Measure a list of running hosts with their statuses."""
-    before = workspace()
-    with TemporaryDirectory(prefix="kutti-bench-") as folder:
-        kutti.set_workspace(folder)
-        try:
-            return [await _list(QemuDriver(), Path(folder), rounds)]
-        finally:
-            kutti.set_workspace(before)
-
-
-async def _list(driver: QemuDriver, folder: Path, rounds: int) -> Measurement:
-    raw, disk = folder / "disk.raw", folder / "disk.qcow2"
-    raw.write_bytes(boot_disk())
-    subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, disk], check=True)
-    await driver.import_image(disk)
-    await driver.create_network("bench")
-    names = [f"host{number}" for number in range(_HOSTS)]
-    try:
-        for name in names:
-            host = await driver.create_host(
-                name, "bench", "bench", "none", cpus=1, memory="128MiB", disk="64MiB"
-            )
-            await host.start()
+    async with running_hosts(_HOSTS) as driver:
 
         async def list_all() -> None:
             hosts = await driver.list_hosts()
@@ -71,9 +52,38 @@ async def _list(driver: QemuDriver, folder: Path, rounds: int) -> Measurement:
 
         await list_all()
         times = [await seconds(list_all) for _ in range(rounds * 5)]
-    finally:
-        for host in await driver.list_hosts():
-            await host.force_stop()
-            await driver.delete_host(host.name, "bench", "bench")
-        await driver.delete_network("bench")
-    return Measurement(f"list {_HOSTS} running hosts", statistics.median(times), goal=0.1)
+    return [Measurement(f"list {_HOSTS} running hosts", statistics.median(times), goal=0.1)]
+
+
+@asynccontextmanager
+async def running_hosts(number: int) -> AsyncIterator[QemuDriver]:
+    """Run hosts of a cluster ``bench`` in a workspace of their own; they do next to nothing.
+
+    Args:
+        number: How many.
+
+    Yields:
+        Their driver.
+    """
+    before = workspace()
+    with TemporaryDirectory(prefix="kutti-bench-") as folder:
+        kutti.set_workspace(folder)
+        driver = QemuDriver()
+        raw, disk = Path(folder, "disk.raw"), Path(folder, "disk.qcow2")
+        raw.write_bytes(boot_disk())
+        subprocess.run(["qemu-img", "convert", "-O", "qcow2", raw, disk], check=True)
+        await driver.import_image(disk)
+        await driver.create_network("bench")
+        try:
+            for name in (f"node{each}" for each in range(1, number + 1)):
+                host = await driver.create_host(
+                    name, "bench", "bench", "none", cpus=1, memory="128MiB", disk="64MiB"
+                )
+                await host.start()
+            yield driver
+        finally:
+            for host in await driver.list_hosts():
+                await host.force_stop()
+                await driver.delete_host(host.name, "bench", "bench")
+            await driver.delete_network("bench")
+            kutti.set_workspace(before)

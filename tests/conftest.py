@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import anyio
 import pytest
+from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
+from kubernetes_bundle import find_or_build
+from machine_images import VM_WORKSPACE, ensure_node_image
 
-from kutti_sdk.images.store import LocalImage, local_images
+from kutti_sdk.images.store import LocalImage
 from kutti_sdk.runtime.directories import set_workspace
 
 # How fast an example is says more about the machine and its other work than about us.
 settings.register_profile("kutti", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("kutti")
-
-VM_WORKSPACE = Path(
-    os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace")
-)
-"""Where the node image for tests is kept: a fresh clone builds it, a second run finds it."""
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -42,20 +38,11 @@ def workspace() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def node_image() -> str:
     """The version of a node image that is in the workspace for virtual machines."""
-    from kutti_sdk.images.builder import NodeImageRecipe
-    from kutti_sdk.images.builder.build import COMMAND_LINE
-    from kutti_sdk.images.building import build_into_store
-
-    async def build() -> None:
-        stored = (image.manifest for image in await local_images())
-        newest = next((one for one in stored if one.k8s_version == "none"), None)
-        # One that boots in another way was made by another version of the builder.
-        if newest is None or newest.boot is None or newest.boot.cmdline != COMMAND_LINE:
-            await build_into_store(NodeImageRecipe())
-
     set_workspace(VM_WORKSPACE)
     try:
-        anyio.run(build)
+        # In a thread of its own: where a browser is driven, this one has a loop already.
+        with start_blocking_portal() as portal:
+            portal.call(ensure_node_image)
     finally:
         set_workspace(None)
     return "none"
@@ -64,11 +51,10 @@ def node_image() -> str:
 @pytest.fixture(scope="session")
 def kubernetes_image(tmp_path_factory: pytest.TempPathFactory) -> LocalImage:
     """An image with Kubernetes that is in the workspace for virtual machines."""
-    from kubernetes_bundle import find_or_build
-
     set_workspace(VM_WORKSPACE)
     try:
-        return anyio.run(find_or_build, tmp_path_factory.mktemp("container-images"))
+        with start_blocking_portal() as portal:
+            return portal.call(find_or_build, tmp_path_factory.mktemp("container-images"))
     finally:
         set_workspace(None)
 

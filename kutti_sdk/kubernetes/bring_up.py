@@ -140,8 +140,7 @@ class BringUp:
     async def _invite(self) -> Invitation:
         async with self._inviting:
             if self._invitation is None:
-                first = self._names[0]
-                self._invitation = await invite(self._guests[first], self._facts[first])
+                self._invitation = await invite(self._guests[self._names[0]])
             return self._invitation
 
     async def _settle(self, name: str, followers: TaskGroup) -> None:

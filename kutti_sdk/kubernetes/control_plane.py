@@ -12,7 +12,6 @@ from kutti_sdk.kubernetes.jobs import run_job
 from kutti_sdk.kubernetes.kubeadm_config import NodeIdentity, init_config, patches_flag
 from kutti_sdk.kubernetes.kubeadm_patches import slow_patches
 from kutti_sdk.kubernetes.node_facts import (
-    ADMIN_CONF,
     INIT,
     RUNNING,
     NodeFacts,
@@ -23,11 +22,10 @@ from kutti_sdk.kubernetes.node_facts import (
 from kutti_sdk.kubernetes.options import KubernetesOptions
 from kutti_sdk.kubernetes.phases import PREFLIGHT, phase_of_init
 from kutti_sdk.kubernetes.removal import reset
+from kutti_sdk.kubernetes.slow_init import INIT_COMMAND, slow_init
 from kutti_sdk.kubernetes.vigil import Vigil
 
-PATCHES = f"{FOLDER}/patches"
-"""Where patches for the control plane's pods are, on the node."""
-
+_PATCHES = f"{FOLDER}/patches"
 _CONFIG = f"{FOLDER}/kubeadm-init.yaml"
 
 
@@ -74,9 +72,9 @@ async def ensure_control_plane(
         if facts.init != RUNNING:  # else somebody gave up waiting for it: we follow it
             await _prepare(guest, facts, kubeadm, options, alone=alone)
         vigil.hear(f"kubeadm init on {guest.name}")
-        arguments = ["--config", _CONFIG, "--skip-token-print", *patches_flag(kubeadm, PATCHES)]
-        init = shlex.join(["kubeadm", "init", *arguments])
-        await run_job(guest, INIT, _patient(init) if facts.emulated else init, vigil)
+        arguments = ["--config", _CONFIG, *patches_flag(kubeadm, _folder(facts))]
+        init = slow_init(arguments) if facts.emulated else shlex.join([*INIT_COMMAND, *arguments])
+        await run_job(guest, INIT, init, vigil)
         return await ask_node(guest, phase=vigil.phase), True
 
 
@@ -90,9 +88,7 @@ async def _prepare(
 ) -> None:
     if facts.is_touched:
         await reset(guest, phase=PREFLIGHT)
-    for name, patch in slow_patches().items() if facts.emulated else ():
-        await guest.write(f"{PATCHES}/{name}", patch, phase=PREFLIGHT)
-    await guest.do("patches folder", f"mkdir -p {PATCHES}\n", phase=PREFLIGHT)
+    patches = slow_patches() if facts.emulated else {}
     config = init_config(
         kubeadm,
         NodeIdentity(guest.name, guest.host.ip_address),
@@ -100,19 +96,15 @@ async def _prepare(
         slow=facts.emulated,
         alone=alone,
         token=_new_token(),
-        patches=PATCHES,
+        patches=_folder(facts),
     )
-    await guest.write(_CONFIG, config, phase=PREFLIGHT)
+    files = {f"{_PATCHES}/{name}": patch for name, patch in patches.items()}
+    await guest.write(files | {_CONFIG: config}, phase=PREFLIGHT)
 
 
-def _patient(init: str) -> str:
-    """Let a slow machine go on where the API server did not answer in time.
-
-    Parts of kubeadm wait for ten seconds and no longer, whatever its file says (1.20 to
-    1.30). All its phases but the first find done what is done.
-    """
-    again = f"{{ [ -s {ADMIN_CONF} ] && sleep 15 && {init} --skip-phases preflight; }}"
-    return f"{init} || {again} || {again}"
+def _folder(facts: NodeFacts) -> str | None:
+    """Tell where patches for the control plane's pods are on the node, if there are any."""
+    return _PATCHES if facts.emulated else None
 
 
 def _new_token() -> str:

@@ -10,6 +10,8 @@ Whoever reads a log, or answers for a simulated host, knows it by that.
 from __future__ import annotations
 
 import shlex
+from base64 import b64encode
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
@@ -22,6 +24,16 @@ FOLDER = "/var/lib/kutti"
 
 MARK = "# kutti: "
 """What the first line of every script begins with; its title follows."""
+
+# On the disk before it has its name: a host may lose its power at any time.
+_WRITE = """\
+set -eu; umask 077
+while read -r file content; do
+    mkdir -p "${file%/*}"
+    echo "$content" | base64 --decode >"$file.new"
+    sync "$file.new"; mv "$file.new" "$file"
+done
+"""
 
 _PATIENCE = 300.0
 """Seconds for a script that asks or writes something; seconds are enough, but for an
@@ -127,16 +139,15 @@ class Guest:
         """
         return self.ssh.stream(self.address, self._command(title, script))
 
-    async def write(self, path: str, content: str, *, phase: str, mode: str = "0600") -> None:
-        """Write a file beside and put it in place in one step; its folder is made.
+    async def write(self, files: Mapping[str, str], *, phase: str) -> None:
+        """Write files beside and put each in place in one step; folders are made.
 
         Args:
-            path: Where.
-            content: All of it; never seen in a list of processes.
+            files: Their contents, never seen in a list of processes, by path, which has
+                no blanks. They are readable by root alone.
             phase: What is going on, for the error.
-            mode: Its permissions.
         """
-        await self.do(f"write {path}", _write_script(path, mode), phase=phase, stdin=content)
+        await self.do(f"write {' '.join(files)}", _WRITE, phase=phase, stdin=_written(files))
 
     def _command(self, title: str, script: str) -> str:
         text = f"{MARK}{title}\n{script}"
@@ -161,10 +172,6 @@ async def reach(host: VMHost) -> Guest:
     )
 
 
-def _write_script(path: str, mode: str) -> str:
-    # On the disk before it has its name: a host may lose its power at any time.
-    return (
-        f"set -eu; umask 077; file={shlex.quote(path)}\n"
-        'mkdir -p "${file%/*}"; cat >"$file.new"\n'
-        f'chmod {mode} "$file.new"; sync "$file.new"; mv "$file.new" "$file"\n'
-    )
+def _written(files: Mapping[str, str]) -> str:
+    """Write down files as `_WRITE` reads them."""
+    return "".join(f"{path} {b64encode(text.encode()).decode()}\n" for path, text in files.items())

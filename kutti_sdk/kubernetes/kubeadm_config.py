@@ -61,7 +61,7 @@ def init_config(
     slow: bool,
     alone: bool,
     token: str,
-    patches: str,
+    patches: str | None,
 ) -> str:
     """Write the file for ``kubeadm init --config``.
 
@@ -73,7 +73,7 @@ def init_config(
         alone: Whether it is the only node, and must take the users' pods as well.
         token: A bootstrap token, because kubeadm makes one that lives for a day unless it
             is given one.
-        patches: Folder of patches on the node.
+        patches: Folder of patches on the node; None for none.
 
     Returns:
         The YAML documents.
@@ -129,7 +129,6 @@ def join_config(
     endpoint: str,
     token: str,
     authority_hash: str,
-    patches: str,
 ) -> str:
     """Write the file for ``kubeadm join --config``.
 
@@ -141,7 +140,6 @@ def join_config(
         token: A bootstrap token of the control plane.
         authority_hash: What the control plane must prove: ``sha256:`` and the hash of its
             authority's public key.
-        patches: Folder of patches on the node.
 
     Returns:
         The YAML document.
@@ -157,7 +155,6 @@ def join_config(
             }
         },
         "nodeRegistration": _registration(kubeadm, node),
-        **_patches(kubeadm, patches),
     }
     if _minor(kubeadm) < _FIRST_WITH_LISTS:
         join["discovery"]["timeout"] = _PATIENCE
@@ -166,19 +163,19 @@ def join_config(
     return write_documents(*_changed((join,), options.kubeadm_changes))
 
 
-def patches_flag(kubeadm: K8sVersion, patches: str) -> list[str]:
+def patches_flag(kubeadm: K8sVersion, patches: str | None) -> list[str]:
     """Give the arguments that name the folder of patches where the file cannot.
 
     Args:
         kubeadm: Version of kubeadm.
-        patches: Folder of patches on the node.
+        patches: Folder of patches on the node; None for none.
 
     Returns:
         The arguments of ``kubeadm init``; none where the file can.
     """
-    if _minor(kubeadm) < _FIRST_WITH_PATCHES:
-        return ["--experimental-patches", patches]
-    return []
+    if patches is None or _minor(kubeadm) >= _FIRST_WITH_PATCHES:
+        return []
+    return ["--experimental-patches", patches]
 
 
 def merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> Document:
@@ -223,8 +220,10 @@ def _registration(kubeadm: K8sVersion, node: NodeIdentity) -> Document:
     }
 
 
-def _patches(kubeadm: K8sVersion, folder: str) -> Document:
-    return {} if patches_flag(kubeadm, folder) else {"patches": {"directory": folder}}
+def _patches(kubeadm: K8sVersion, folder: str | None) -> Document:
+    if folder is None or _minor(kubeadm) < _FIRST_WITH_PATCHES:
+        return {}
+    return {"patches": {"directory": folder}}
 
 
 def _arguments(

@@ -7,7 +7,11 @@ from dataclasses import replace
 from kutti_sdk.core.errors import KubernetesError
 from kutti_sdk.core.ssh import CommandResult
 from kutti_sdk.kubernetes.guest import Guest
+from kutti_sdk.kubernetes.kubeadm_config import API_PORT
 from kutti_sdk.kubernetes.node_facts import ADMIN_CONF
+
+API_IS_OPEN = f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{API_PORT}' 2>/dev/null"
+"""Shell command for the control plane that tells whether its API server takes connections."""
 
 _PATIENCE = 300.0  # seconds; an emulated API server takes tens of them for a drain
 

@@ -84,7 +84,7 @@ async def apply_manifest(control_plane: Guest, manifest: PodManifest) -> None:
     )
     text = await manifest.text()
     await kubectl(control_plane, "apply -f -", stdin=text, phase=POD_NETWORK)
-    await control_plane.write(_APPLIED, manifest.mark, phase=POD_NETWORK)
+    await control_plane.write({_APPLIED: manifest.mark}, phase=POD_NETWORK)
 
 
 async def _fetch(url: str) -> str:

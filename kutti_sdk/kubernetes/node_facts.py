@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -111,15 +110,6 @@ class NodeFacts:
             or self.has_kubelet
             or self.authority
         )
-
-    @property
-    def authority_hash(self) -> str:
-        """What a worker pins: SHA-256 of the authority's public key, as kubeadm wants it."""
-        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-        key = _certificate(self.authority).public_key()
-        info = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-        return f"sha256:{hashlib.sha256(info).hexdigest()}"
 
 
 async def ask_node(guest: Guest, *, phase: str) -> NodeFacts:

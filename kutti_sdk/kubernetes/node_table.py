@@ -9,7 +9,7 @@ import anyio
 
 from kutti_sdk.core.errors import SSHConnectionError
 from kutti_sdk.kubernetes.guest import Guest
-from kutti_sdk.kubernetes.kubeadm_config import API_PORT
+from kutti_sdk.kubernetes.kubectl import API_IS_OPEN
 from kutti_sdk.kubernetes.node_facts import ADMIN_CONF
 
 _RETRY_STEP = 0.5  # seconds; nothing tells when a line that was lost is back
@@ -24,11 +24,10 @@ _LIST = f"kubectl get nodes --no-headers -o custom-columns='{','.join(_COLUMNS)}
 
 # A control plane that boots has no API server for a minute. A look at the port costs
 # nothing; kubectl takes a second of an emulated processor.
-_WHEN_OPEN = f"bash -c 'exec 3<>/dev/tcp/127.0.0.1/{API_PORT}' 2>/dev/null"
-_ASK = f"export KUBECONFIG={ADMIN_CONF}\nuntil {_WHEN_OPEN} && {_LIST}; do sleep 0.5; done\n"
+_ASK = f"export KUBECONFIG={ADMIN_CONF}\nuntil {API_IS_OPEN} && {_LIST}; do sleep 0.5; done\n"
 _FOLLOW = f"""\
 export KUBECONFIG={ADMIN_CONF}
-while true; do {_WHEN_OPEN} && {_LIST} --watch; sleep 0.5; done
+while true; do {API_IS_OPEN} && {_LIST} --watch; sleep 0.5; done
 """
 
 

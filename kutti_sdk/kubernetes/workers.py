@@ -1,7 +1,7 @@
 """Makes workers by ``kubeadm join``.
 
 The token lives for an hour. The worker believes only a control plane that has
-the authority whose key we read over SSH from the control plane itself.
+the authority whose hash the control plane itself told us over SSH.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from kutti_sdk.core.errors import KubernetesError
 from kutti_sdk.core.versions import K8sVersion
-from kutti_sdk.kubernetes.control_plane import PATCHES
 from kutti_sdk.kubernetes.guest import FOLDER, Guest
 from kutti_sdk.kubernetes.jobs import run_job
-from kutti_sdk.kubernetes.kubeadm_config import API_PORT, NodeIdentity, join_config
+from kutti_sdk.kubernetes.kubeadm_config import NodeIdentity, join_config
 from kutti_sdk.kubernetes.node_facts import ADMIN_CONF, JOIN, RUNNING, NodeFacts
 from kutti_sdk.kubernetes.options import KubernetesOptions
 from kutti_sdk.kubernetes.phases import JOIN as JOIN_PHASE
@@ -22,7 +22,8 @@ from kutti_sdk.kubernetes.vigil import Vigil
 
 _CONFIG = f"{FOLDER}/kubeadm-join.yaml"
 
-_NEW_TOKEN = f"KUBECONFIG={ADMIN_CONF} kubeadm token create --ttl 1h0m0s\n"
+_INVITE = f"KUBECONFIG={ADMIN_CONF} kubeadm token create --ttl 1h0m0s --print-join-command\n"
+_OPTIONS = ("--token", "--discovery-token-ca-cert-hash")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +41,11 @@ class Invitation:
     authority_hash: str
 
 
-async def invite(control_plane: Guest, facts: NodeFacts) -> Invitation:
-    """Ask the control plane for a token.
+async def invite(control_plane: Guest) -> Invitation:
+    """Ask the control plane for a token, and for what it will prove.
 
     Args:
         control_plane: The control plane.
-        facts: Its facts.
 
     Returns:
         What workers need.
@@ -53,12 +53,38 @@ async def invite(control_plane: Guest, facts: NodeFacts) -> Invitation:
     Raises:
         KubernetesError: When it gives none.
     """
-    answer = await control_plane.do("new token", _NEW_TOKEN, phase=JOIN_PHASE)
-    return Invitation(
-        f"{control_plane.host.ip_address}:{API_PORT}",
-        answer.split()[-1],
-        facts.authority_hash,
-    )
+    answer = await control_plane.do("invitation", _INVITE, phase=JOIN_PHASE)
+    invitation = parse_invitation(answer)
+    if invitation is None:
+        raise KubernetesError(
+            f"kubeadm on {control_plane.name} did not say how workers join",
+            phase=JOIN_PHASE,
+            log=answer.strip(),
+            cluster=control_plane.cluster,
+            host=control_plane.name,
+        )
+    return invitation
+
+
+def parse_invitation(answer: str) -> Invitation | None:
+    """Read the command that kubeadm prints for those who join by hand.
+
+    Args:
+        answer: Its output: warnings, then ``kubeadm join ENDPOINT --token ...``.
+
+    Returns:
+        What is in it; None when there is no such command.
+    """
+    try:
+        words = shlex.split(next(filter(_is_join, reversed(answer.splitlines())), ""))
+        token, authority_hash = (words[words.index(option) + 1] for option in _OPTIONS)
+        return Invitation(words[2], token, authority_hash)
+    except (ValueError, IndexError):
+        return None
+
+
+def _is_join(line: str) -> bool:
+    return line.strip().startswith("kubeadm join ")
 
 
 def has_joined(facts: NodeFacts, control_plane: NodeFacts) -> bool:
@@ -114,7 +140,6 @@ async def join(
 async def _prepare(
     guest: Guest, kubeadm: K8sVersion, options: KubernetesOptions, invitation: Invitation
 ) -> None:
-    await guest.do("patches folder", f"mkdir -p {PATCHES}\n", phase=JOIN_PHASE)
     config = join_config(
         kubeadm,
         NodeIdentity(guest.name, guest.host.ip_address),
@@ -122,6 +147,5 @@ async def _prepare(
         endpoint=invitation.endpoint,
         token=invitation.token,
         authority_hash=invitation.authority_hash,
-        patches=PATCHES,
     )
-    await guest.write(_CONFIG, config, phase=JOIN_PHASE)
+    await guest.write({_CONFIG: config}, phase=JOIN_PHASE)

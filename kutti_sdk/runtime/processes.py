@@ -91,7 +91,7 @@ def identity_from_pidfile(path: Path, *, mark: str) -> ProcessIdentity | None:
         identity = identify(pid)
         if identity is None:
             return None
-        return identity if mark in " ".join(psutil.Process(pid).cmdline()) else None
+        return identity if mark in _command_line(pid) else None
     except (OSError, ValueError, psutil.Error):
         return None
 
@@ -309,6 +309,12 @@ def _identify_on_linux(pid: int) -> ProcessIdentity | None:
     if fields[0] in b"ZX":
         return None
     return ProcessIdentity(pid, f"{_boot_id()}:{fields[19].decode()}")
+
+
+def _command_line(pid: int) -> str:
+    if _ON_LINUX:  # psutil asks much more, and watchers ask for this of every host
+        return os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes()).replace("\0", " ")
+    return " ".join(psutil.Process(pid).cmdline())
 
 
 @cache

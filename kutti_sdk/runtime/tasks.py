@@ -24,6 +24,11 @@ BEAT = 0.2
 A notebook's kernel notices "interrupt kernel" at the next wake-up only.
 """
 
+_REST = 300
+"""How much longer than a look the rest after it is; a third of a per cent is for looks."""
+
+_LONGEST_REST = 30.0  # seconds
+
 _operations: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
 
 
@@ -100,6 +105,20 @@ def interruptible(
             return await function(*args, **kwargs)
 
     return beating
+
+
+def rest_after(look: float, *, shortest: float) -> float:
+    """Tell how long to wait before looking again at what nobody tells of.
+
+    Args:
+        look: Seconds that the last look kept this thread busy (`time.thread_time`). What
+            it only waited for does not count: a host that hangs is soon asked again.
+        shortest: Seconds to wait at least.
+
+    Returns:
+        Seconds; the more a look takes, the longer the rest is, up to half a minute.
+    """
+    return max(shortest, min(_REST * look, _LONGEST_REST))
 
 
 @contextmanager

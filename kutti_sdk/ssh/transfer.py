@@ -109,6 +109,8 @@ async def _sftp(endpoint: Endpoint, what: str) -> AsyncIterator[asyncssh.SFTPCli
         asyncssh.ConnectionLost,
         asyncssh.SFTPConnectionLost,
         asyncssh.SFTPNoConnection,
+        ConnectionError,  # a broken pipe or a reset, where the socket noticed first
+        TimeoutError,
     ) as error:
         raise lost_connection(endpoint, f"while {what} was copied") from error
     except (OSError, asyncssh.Error) as error:

@@ -9,7 +9,6 @@
 | `host_tables`, `image_table`, `results`, `error_face` | the faces with more to them |
 | `timeline_record`, `timeline_picture`, `timeline_display` | a bring-up, phase by phase |
 | `picture`, `topology` | what pictures share; a cluster's network |
-| `transfer_rate` | how fast bytes arrive |
 | `notebook` | whether this is one |
 | `live` | views with buttons, where ipywidgets is installed |
 | `mime` | all faces of a thing together, for the front end to choose from |

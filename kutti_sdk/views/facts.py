@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from kutti_sdk.core.host import HostSize, HostUsage
+from kutti_sdk.core.image import ImageDetails
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.status import DriverStatus, HostStatus, ImageStatus
 
@@ -108,6 +109,7 @@ class ImageFacts:
         checksum: Its checksum; empty when unknown.
         deprecated: Whether it is not for new hosts any more.
         status: Its status.
+        details: Its size, its users, and since when it is kept, as far as known.
         problem: What went wrong with asking; empty when nothing did.
     """
 
@@ -115,6 +117,7 @@ class ImageFacts:
     checksum: str
     deprecated: bool
     status: ImageStatus = ImageStatus.UNKNOWN
+    details: ImageDetails = field(default_factory=ImageDetails)
     problem: str = ""
 
 

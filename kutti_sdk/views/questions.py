@@ -23,7 +23,7 @@ from kutti_sdk.core.errors import (
 )
 from kutti_sdk.core.host import VMHost
 from kutti_sdk.core.image import VMImage
-from kutti_sdk.core.status import DriverStatus, ImageStatus
+from kutti_sdk.core.status import DriverStatus
 from kutti_sdk.runtime.tasks import run_all, task_group
 from kutti_sdk.views.facts import ClusterFacts, DriverFacts, HostFacts, ImageFacts
 
@@ -169,13 +169,28 @@ async def read_images(images: Iterable[VMImage]) -> list[ImageFacts]:
     Returns:
         How they are, in their order.
     """
+    return await run_all(*(partial(read_image, image) for image in images))
 
-    async def read(image: VMImage) -> ImageFacts:
-        problems: list[str] = []
-        status = await _answer(image.status, ImageStatus.UNKNOWN, problems)
-        return replace(unknown_image(image), status=status, problem="; ".join(problems))
 
-    return await run_all(*(partial(read, image) for image in images))
+async def read_image(image: VMImage) -> ImageFacts:
+    """Ask how an image is.
+
+    Args:
+        image: The image.
+
+    Returns:
+        How it is, or as much of that as came in time.
+    """
+    facts = unknown_image(image)
+    problems: list[str] = []
+
+    async def ask() -> None:
+        nonlocal facts
+        facts = replace(facts, status=await image.status())
+        facts = replace(facts, details=await image.details())
+
+    await _answer(ask, None, problems)
+    return replace(facts, problem="; ".join(problems))
 
 
 def unknown_image(image: VMImage) -> ImageFacts:

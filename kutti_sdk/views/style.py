@@ -23,20 +23,23 @@ STYLE = StyleSheet(
 [data-jp-theme-light="false"] :is(.kutti,.kutti-view),.vscode-dark :is(.kutti,.kutti-view){
 --kutti-good:#7fd18b;--kutti-warn:#f5b95f;--kutti-bad:#ff9d94;--kutti-quiet:#b8b8b8;
 --kutti-accent:#8ab8f5}
+.kutti-view .kutti{--kutti-page:transparent}
 .kutti{color:var(--kutti-text);background:var(--kutti-page);
 font-family:var(--jp-ui-font-family,system-ui,sans-serif);
 font-size:var(--jp-ui-font-size1,13px);line-height:1.5;overflow-x:auto}
 .kutti table{border-collapse:collapse;margin:4px 0;color:inherit;font-size:inherit}
 .kutti caption{text-align:left;font-weight:600;padding:2px 0;white-space:nowrap}
+.kutti table tr{background:none!important}
 .kutti table :is(th,td){text-align:left!important;vertical-align:top;padding:2px 10px 2px 0;
-border-bottom:1px solid var(--kutti-line);background:none!important;white-space:nowrap}
-.kutti table th[scope=col]{white-space:normal;vertical-align:bottom}
+border-bottom:1px solid var(--kutti-line);background:none!important}
+.kutti table th[scope=row]{white-space:nowrap}
+.kutti table th[scope=col]{vertical-align:bottom}
 .kutti code{background:none;color:inherit;font-family:var(--jp-code-font-family,monospace)}
-.kutti td code{display:block;min-width:24ch;max-width:48ch;white-space:pre-wrap;
+.kutti td code{display:block;min-width:16ch;max-width:48ch;white-space:pre-wrap;
 overflow-wrap:anywhere;line-height:inherit;padding:0}
-.kutti pre{margin:4px 0;padding:4px 8px;background:var(--kutti-shade);color:var(--kutti-text);
+.kutti.kutti pre{margin:4px 0;padding:4px 8px;background:var(--kutti-shade);color:var(--kutti-text);
 border:1px solid var(--kutti-line);font-family:var(--jp-code-font-family,monospace);
-white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow-y:auto}
+white-space:pre-wrap;overflow-wrap:anywhere;word-break:normal;max-height:24em;overflow-y:auto}
 .kutti p{margin:2px 0}
 .kutti .status{white-space:nowrap;font-weight:600}
 .kutti .good{color:var(--kutti-good)}.kutti .warn{color:var(--kutti-warn)}

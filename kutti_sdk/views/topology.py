@@ -10,6 +10,8 @@ from kutti_sdk.views.words import forward_words, status_words
 _WIDTH = 860
 _ROW = 46
 _TOP = 40
+_MACHINE = 8, 132  # from, to
+_GATEWAY = 180, 290
 _BUS = 330  # where the network's line is
 _HOST = 370  # where hosts begin
 _PORTS = 590  # where forwarded ports begin
@@ -28,16 +30,17 @@ def topology_picture(facts: ClusterFacts) -> Element:
     """
     rows = max(1, len(facts.hosts))
     height = _TOP + rows * _ROW + 8
-    middle = _TOP + rows * _ROW / 2
+    middle = _TOP + (rows * _ROW - (_ROW - _BOX)) / 2
     return picture(
         _WIDTH,
         height,
         _description(facts),
         label(8, 20, f"Network {facts.name}, {facts.cidr}", font_weight="600"),
         _line(_BUS, _TOP, _BUS, _TOP + rows * _ROW - (_ROW - _BOX)),
-        _line(140, middle, _BUS, middle),
-        _box(8, middle - _BOX / 2, 124, "this machine"),
-        _box(180, middle - _BOX / 2, 110, "gateway (NAT)"),
+        _line(_MACHINE[1], middle, _GATEWAY[0], middle),
+        _line(_GATEWAY[1], middle, _BUS, middle),
+        _box(_MACHINE[0], middle - _BOX / 2, _MACHINE[1] - _MACHINE[0], "this machine"),
+        _box(_GATEWAY[0], middle - _BOX / 2, _GATEWAY[1] - _GATEWAY[0], "gateway (NAT)"),
         *(_host(host, _TOP + number * _ROW) for number, host in enumerate(facts.hosts)),
     )
 

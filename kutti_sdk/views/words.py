@@ -5,7 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from kutti_sdk.core.events import ProgressEvent
 from kutti_sdk.core.ports import PortForward
+from kutti_sdk.core.sizes import format_size
 from kutti_sdk.core.status import DriverStatus, HostStatus, ImageStatus
 
 Tone = Literal["good", "quiet", "warn", "bad"]
@@ -61,6 +63,24 @@ def duration_words(seconds: float) -> str:
             rest = whole % unit // smaller
             return f"{whole // unit} {name}" + (f" {rest} {smaller_name}" if rest else "")
     return f"{whole} s"
+
+
+def progress_words(event: ProgressEvent) -> str:
+    """Say how far something is.
+
+    Args:
+        event: What was reported of it.
+
+    Returns:
+        What the operation says, or its numbers, where bytes are moved:
+        ``30 MiB of 300 MiB, 12 MiB/s, 22 s left``.
+    """
+    if event.bytes_done is None:
+        return event.message
+    of = "" if event.bytes_total is None else f" of {format_size(event.bytes_total)}"
+    rate = None if event.rate is None else f"{format_size(event.rate)}/s"
+    left = None if event.remaining is None else f"{duration_words(event.remaining)} left"
+    return ", ".join(filter(None, (f"{format_size(event.bytes_done)}{of}", rate, left)))
 
 
 def forward_words(forward: PortForward) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from lab_page import Notebook, chromium, jupyterlab
-from playwright.sync_api import Browser, sync_playwright
+from lab_page import SECONDS, Notebook, chromium, jupyterlab
+from playwright.sync_api import Browser, expect, sync_playwright
+
+expect.set_options(timeout=20 * SECONDS)  # for machines that have other things to do, too
 
 PREPARATION = """
 import kutti_sdk as kutti
@@ -49,9 +51,11 @@ def open_notebook(browser: Browser, lab_url: str, lab_folder: Path) -> Iterator[
     """Open a notebook whose first cell makes a simulated driver and a spec of three nodes."""
     opened: list[Notebook] = []
 
-    def open_one(*cells: str, preparation: str = PREPARATION) -> Notebook:
-        workspace = lab_folder / f"workspace-{len(list(lab_folder.iterdir()))}"
-        first = f"{preparation}\nkutti.set_workspace({str(workspace)!r})"
+    def open_one(
+        *cells: str, preparation: str = PREPARATION, workspace: Path | None = None
+    ) -> Notebook:
+        folder = workspace or lab_folder / f"workspace-{len(list(lab_folder.iterdir()))}"
+        first = f"{preparation}\nkutti.set_workspace({str(folder)!r})"
         sources: Sequence[str] = (first, *cells)
         notebook = Notebook.open(browser, lab_url, lab_folder, sources)
         opened.append(notebook)

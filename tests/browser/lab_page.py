@@ -22,7 +22,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 SECONDS = 1000.0
 """Playwright counts milliseconds."""
 
-_STARTING = 60.0  # seconds that JupyterLab may take on a busy machine
+_STARTING = 180.0  # seconds that JupyterLab may take on a busy machine
 _STEP = 0.1
 
 
@@ -114,12 +114,24 @@ class Notebook:
         ended = re.compile(rf"^(?!{before}$)\[\d+\]:$")
         expect(prompt).to_have_text(ended, timeout=timeout * SECONDS)
 
+    def scroll_to(self, number: int) -> None:
+        """Bring a cell to the top of the page."""
+        self.cell(number).evaluate("it => it.scrollIntoView({block: 'start'})")
+
     def command(self, name: str, **arguments: Any) -> None:
         """Do what a menu does, without waiting for its end."""
         self.page.evaluate(
             "([name, args]) => { void window.jupyterapp.commands.execute(name, args) }",
             [name, arguments],
         )
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel and clear all outputs, as a menu does that asks first."""
+        self.command("notebook:clear-all-cell-outputs")
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
+        self.wait_until_idle()
 
     def close(self) -> None:
         """End the kernel and close the page."""

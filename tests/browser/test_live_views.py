@@ -219,14 +219,17 @@ def test_all_text_stands_out(
     view = notebook.output(2)
     expect(row(view, "node3")).to_contain_text("Stopped")
     word = "light" if theme == LIGHT else "dark"
-    notebook.cell(2).scroll_into_view_if_needed()
+    notebook.scroll_to(1)
     screenshot(notebook, f"notebook-cluster-{word}")
     view.get_by_role("tab", name="Network").click()
     expect(view.get_by_text("gateway (NAT)")).to_be_visible()
+    notebook.scroll_to(2)
+    screenshot(notebook, f"notebook-network-{word}")
     measured = []
     for number in range(1, 7):
         notebook.cell(number).scroll_into_view_if_needed()
         measured += texts(notebook.output(number))
+    notebook.scroll_to(3)
     screenshot(notebook, f"notebook-results-{word}")
     assert len(measured) > 100
     pale = {(it.text, round(it.contrast, 2)) for it in measured if it.contrast < ENOUGH}

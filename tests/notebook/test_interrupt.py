@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from jupyter_client.asynchronous.client import AsyncKernelClient
-from jupyter_client.manager import AsyncKernelManager, start_new_async_kernel
+from kernel_notebook import BACKENDS, new_kernel
 
 from kutti_sdk.runtime.processes import identity_from_pidfile, is_alive
 
@@ -54,55 +49,6 @@ await interruptible(on_island)(operation)
 def anyio_backend() -> str:
     """Talk to kernels under asyncio, whatever their cells run under."""
     return "asyncio"
-
-
-class Notebook:
-    """A kernel and whoever types into it."""
-
-    def __init__(self, manager: AsyncKernelManager, client: AsyncKernelClient) -> None:
-        self._manager = manager
-        self._client = client
-
-    async def run(self, cell: str) -> str:
-        """Run a cell; give what it printed and the name of its error, if any."""
-        return await self._run(cell, asyncio.Event())
-
-    async def run_interrupted(self, cell: str) -> str:
-        """Do the same, and interrupt the cell when it has told that it begins."""
-        begun = asyncio.Event()
-        interruption = asyncio.create_task(self._interrupt(begun))
-        printed = await self._run(cell, begun)
-        await interruption
-        return printed
-
-    async def _interrupt(self, begun: asyncio.Event) -> None:
-        await begun.wait()
-        await asyncio.sleep(0.5)  # until everything waits; an early one would be seen anyway
-        await self._manager.interrupt_kernel()
-
-    async def _run(self, cell: str, begun: asyncio.Event) -> str:
-        printed = []
-
-        def hook(message: dict[str, Any]) -> None:
-            printed.append(message["content"].get("text", ""))
-            if "it begins" in printed[-1]:
-                begun.set()
-
-        reply = await self._client.execute_interactive(cell, timeout=60, output_hook=hook)
-        return "".join(printed) + str(reply["content"].get("ename", ""))
-
-
-@asynccontextmanager
-async def new_kernel() -> AsyncIterator[Notebook]:
-    manager, client = await start_new_async_kernel(kernel_name="python3")
-    try:
-        yield Notebook(manager, client)
-    finally:
-        client.stop_channels()
-        await manager.shutdown_kernel()
-
-
-BACKENDS = [("asyncio", "CancelledError"), ("trio", "KeyboardInterrupt")]
 
 
 @pytest.mark.parametrize(("backend", "error"), BACKENDS)

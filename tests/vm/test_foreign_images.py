@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 import ova_builder
 import pytest
+from machine_images import OVA_FOLDER
 
 import kutti_sdk as kutti
 from kutti_sdk.core.events import ProgressEvent, observe
@@ -32,11 +33,9 @@ def anyio_backend() -> str:
     return "trio"
 
 
-async def _imported(
-    workspace: Path, kernel_arguments: str, version: str, firmware: Firmware = "bios"
-) -> None:
+async def _imported(kernel_arguments: str, version: str, firmware: Firmware) -> None:
     ova = await anyio.to_thread.run_sync(
-        ova_builder.build_ova, workspace / "ova", kernel_arguments, firmware
+        ova_builder.build_ova, OVA_FOLDER, kernel_arguments, firmware
     )
     await QemuDriver().import_image(ova, version)
 
@@ -52,7 +51,7 @@ async def version(request: pytest.FixtureRequest, vm_workspace: Path) -> AsyncIt
 async def test_an_ova_boots_by_bios_and_takes_its_identity_from_credentials(
     version: str, scratch: str, vm_workspace: Path
 ) -> None:
-    await _imported(vm_workspace, ova_builder.WITH_CREDENTIALS, version)
+    await _imported(ova_builder.WITH_CREDENTIALS, version, "bios")
     events: list[ProgressEvent] = []
     with observe(events.append):
         cluster = await _spec(scratch, version).ensure()
@@ -65,7 +64,7 @@ async def test_an_ova_boots_by_bios_and_takes_its_identity_from_credentials(
 async def test_an_older_system_boots_by_efi_and_is_set_up_over_its_published_user_once(
     version: str, scratch: str, vm_workspace: Path
 ) -> None:
-    await _imported(vm_workspace, ova_builder.WITHOUT_CREDENTIALS, version, "efi")
+    await _imported(ova_builder.WITHOUT_CREDENTIALS, version, "efi")
     events: list[ProgressEvent] = []
     with observe(events.append):
         cluster = await _spec(scratch, version).ensure()

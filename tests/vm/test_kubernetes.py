@@ -1,7 +1,8 @@
 """Kubernetes on real virtual machines: one cluster that lives through all of it.
 
 The tests stand in the order of a cluster's life, and each leaves the cluster to the
-next. Under emulation the whole takes minutes.
+next. Under emulation the whole takes ten minutes, so that some are slow ones, which
+`make test` leaves out.
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ from kutti_sdk.images.store import LocalImage
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.kubernetes,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not BUNDLE.is_dir(), reason=f"there is no Kubernetes in {BUNDLE}"),
 ]
@@ -106,6 +106,18 @@ def lab(spec: kutti.ClusterSpec) -> Iterator[kutti.Cluster]:
 
 
 @pytest.fixture(scope="module")
+def web(lab: kutti.Cluster) -> kutti.Cluster:
+    """The cluster with a deployment on both nodes, and a service."""
+
+    async def deploy() -> None:
+        await lab.kubectl("apply -f -", stdin=WEB, check=True)
+        await lab.kubectl("rollout status deployment/web --timeout=300s", check=True)
+
+    anyio.run(deploy)
+    return lab
+
+
+@pytest.fixture(scope="module")
 def kubectl_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A kubectl for this machine, out of the package for nodes."""
     folder = tmp_path_factory.mktemp("kubectl")
@@ -133,6 +145,8 @@ async def test_nothing_is_left_to_do(lab: kutti.Cluster, spec: kutti.ClusterSpec
     assert [result.stdout for result in await lab.run_all(boot, check=True)] == before
 
 
+# kr8s says that it is made for newer ones than the one there is to test with.
+@pytest.mark.filterwarnings("ignore:Kubernetes version:UserWarning")
 async def test_this_machine_reaches_the_api_server(
     lab: kutti.Cluster, kubectl_program: Path
 ) -> None:
@@ -154,55 +168,56 @@ async def test_an_image_is_loaded_only_where_it_is_missing(
     assert await lab.load_image(busybox_archive) == ()
 
 
-async def test_pods_on_two_nodes_reach_each_other_and_are_reached(lab: kutti.Cluster) -> None:
-    await lab.kubectl("apply -f -", stdin=WEB, check=True)
-    await lab.kubectl("rollout status deployment/web --timeout=300s", check=True)
-    pods = await _pods(lab)
+async def test_pods_on_two_nodes_reach_each_other_and_are_reached(web: kutti.Cluster) -> None:
+    pods = await _pods(web)
     assert {pod["spec"]["nodeName"] for pod in pods} == {"node1", "node2"}
     one, other = sorted(pods, key=lambda pod: str(pod["spec"]["nodeName"]))
     for here, there in ((one, other), (other, one)):
-        page = await lab.kubectl(
+        page = await web.kubectl(
             f"exec {here['metadata']['name']} -- wget -q -O - http://{there['status']['podIP']}",
             check=True,
         )
         assert page.stdout.strip() == there["metadata"]["name"]
-    assert await _page(lab) in {pod["metadata"]["name"] for pod in pods}
+    assert await _page(web) in {pod["metadata"]["name"] for pod in pods}
 
 
-async def test_a_node_that_is_added_joins(lab: kutti.Cluster) -> None:
-    await lab.add_node("node3", memory="1GiB", stall_timeout=PATIENCE)
-    assert (await lab.status()).summary == "3 of 3 running, 3 Ready"
-    await lab.kubectl("scale deployment/web --replicas=3", check=True)
-    await lab.kubectl("rollout status deployment/web --timeout=300s", check=True)
-    pods = await _pods(lab)
+@pytest.mark.slow
+async def test_a_node_that_is_added_joins(web: kutti.Cluster) -> None:
+    await web.add_node("node3", memory="1GiB", stall_timeout=PATIENCE)
+    assert (await web.status()).summary == "3 of 3 running, 3 Ready"
+    await web.kubectl("scale deployment/web --replicas=3", check=True)
+    await web.kubectl("rollout status deployment/web --timeout=300s", check=True)
+    pods = await _pods(web)
     there = next(pod for pod in pods if pod["spec"]["nodeName"] == "node3")
     here = next(pod for pod in pods if pod["spec"]["nodeName"] == "node2")
-    page = await lab.kubectl(
+    page = await web.kubectl(
         f"exec {here['metadata']['name']} -- wget -q -O - http://{there['status']['podIP']}",
         check=True,
     )
     assert page.stdout.strip() == there["metadata"]["name"]
 
 
-async def test_a_node_that_is_removed_is_gone_from_kubernetes(lab: kutti.Cluster) -> None:
-    await lab.kubectl("scale deployment/web --replicas=2", check=True)
-    await lab.remove_node("node3")
-    answer = await lab.kubectl("get nodes -o name", check=True)
+@pytest.mark.slow
+async def test_a_node_that_is_removed_is_gone_from_kubernetes(web: kutti.Cluster) -> None:
+    await web.kubectl("scale deployment/web --replicas=2", check=True)
+    await web.remove_node("node3")
+    answer = await web.kubectl("get nodes -o name", check=True)
     assert answer.stdout.split() == ["node/node1", "node/node2"]
-    routes = await lab["node1"].run("cat /var/lib/kutti/pod-network.routes", check=True)
+    routes = await web["node1"].run("cat /var/lib/kutti/pod-network.routes", check=True)
     assert "192.168.125.13" not in routes.stdout
     assert "192.168.125.12" in routes.stdout
 
 
-async def test_it_comes_back_ready(lab: kutti.Cluster) -> None:
-    await lab.stop(timeout=180)
-    await lab.start(stall_timeout=PATIENCE)
-    assert (await lab.status()).summary == "2 of 2 running, 2 Ready"
-    await lab.kubectl("rollout status deployment/web --timeout=300s", check=True)
-    assert await _page(lab)
-    pods = await _pods(lab)
+@pytest.mark.slow
+async def test_it_comes_back_ready(web: kutti.Cluster) -> None:
+    await web.stop(timeout=180)
+    await web.start(stall_timeout=PATIENCE)
+    assert (await web.status()).summary == "2 of 2 running, 2 Ready"
+    await web.kubectl("rollout status deployment/web --timeout=300s", check=True)
+    assert await _page(web)
+    pods = await _pods(web)
     one, other = sorted(pods, key=lambda pod: str(pod["spec"]["nodeName"]))
-    page = await lab.kubectl(
+    page = await web.kubectl(
         f"exec {one['metadata']['name']} -- wget -q -O - http://{other['status']['podIP']}",
         check=True,
     )

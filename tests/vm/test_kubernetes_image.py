@@ -14,7 +14,7 @@ from kutti_sdk.images.store import LocalImage
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.kubernetes,
+    pytest.mark.slow,
     pytest.mark.skipif(not BUNDLE.is_dir(), reason=f"there is no Kubernetes in {BUNDLE}"),
 ]
 

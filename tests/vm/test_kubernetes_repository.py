@@ -37,7 +37,7 @@ from kutti_sdk.images.builder.scratch_files import put_files
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.kubernetes,
+    pytest.mark.slow,
     pytest.mark.skipif(shutil.which("gpg") is None, reason="needs gpg to sign"),
     # What is tested happens in apt: the same under asyncio and trio.
     pytest.mark.parametrize("anyio_backend", ["asyncio"]),

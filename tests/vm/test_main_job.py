@@ -18,6 +18,12 @@ from kutti_sdk.core.status import HostStatus
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run these under one backend where time counts: they take minutes."""
+    return str(request.param)
+
+
 async def test_two_hosts_live_a_whole_life(scratch: str, vm_workspace: Path) -> None:
     spec = kutti.cluster(scratch).nodes(2, cpus=1, memory="512MiB")
     cluster = await spec.ensure()

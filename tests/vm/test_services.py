@@ -16,6 +16,12 @@ from kutti_sdk.drivers.qemu import layout
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=["trio", pytest.param("asyncio", marks=pytest.mark.slow)])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Run these under one backend where time counts: they take minutes."""
+    return str(request.param)
+
+
 async def test_killed_processes_are_noticed_and_replaced(scratch: str) -> None:
     cluster = await kutti.cluster(scratch).nodes(2, cpus=1, memory="384MiB").ensure()
     files = layout.network_files(scratch)

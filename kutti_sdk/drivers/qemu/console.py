@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import BinaryIO
 
 _TAIL = 256 * 1024  # bytes that are read of a console, however long it has become
+_LINE = 512  # bytes for a line and its colours; more are read when that was not enough
 
 # ECMA-48: control sequences, other escape sequences, and control characters
 # except tab and line feed.
@@ -27,15 +29,24 @@ def read_console(path: Path, lines: int) -> str:
     Returns:
         The lines; empty when there is no such file yet.
     """
+    if lines <= 0:
+        return ""
     try:
         with path.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
-            raw = file.read(_TAIL)
+            size = file.seek(0, os.SEEK_END)
+            wanted = min(lines * _LINE, _TAIL)
+            # One more than wanted: the first may lack its beginning.
+            while len(kept := _end_of(file, size, wanted)) <= lines and wanted < min(size, _TAIL):
+                wanted = min(4 * wanted, _TAIL)
     except FileNotFoundError:
         return ""
-    written = [line.rstrip() for line in plain_text(raw).splitlines()]
-    kept = [line for line in written if line]
-    return "\n".join(kept[-lines:] if lines > 0 else [])
+    return "\n".join(kept[-lines:])
+
+
+def _end_of(file: BinaryIO, size: int, wanted: int) -> list[str]:
+    file.seek(max(0, size - wanted))
+    written = (line.rstrip() for line in plain_text(file.read(wanted)).splitlines())
+    return [line for line in written if line]
 
 
 def plain_text(raw: bytes) -> str:

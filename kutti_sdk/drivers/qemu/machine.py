@@ -27,9 +27,16 @@ _EMULATED_FEATURES = (
 CPU_MODELS = {"tcg": f"qemu64,{_EMULATED_FEATURES}"}
 """CPU model by accelerator; every other accelerator passes the host's CPU through."""
 
+# What an emulated guest's kernel had better not do, since each costs it much: guard against
+# the guesses of a processor that makes none; set the timer of each processor anew for every
+# short sleep (programs in Go sleep for 20 us at a time); count how long programs wait; put
+# programs at another address each time, where all their code is translated anew.
+_EMULATED_KERNEL = "mitigations=off highres=off psi=0 norandmaps"
+
 _LEAST_TRANSLATED = 128 * MiB  # room for the code of a boot, with two new beginnings
 _LEAST_RESUMED = 24 * MiB
 _MOST_TRANSLATED = 1024 * MiB
+_LARGE = 1024 * MiB  # bytes of memory from which on the code of large programs is expected
 
 _MEMORY_BLOCK = "pc.ram"  # of machine type pc
 
@@ -164,7 +171,8 @@ def host_command(
         *background_arguments(outlets.monitor, outlets.pid),
     ]
     if manifest.boot is not None:
-        arguments = (manifest.boot.cmdline, clock, f"systemd.hostname={host.name}")
+        emulated = _EMULATED_KERNEL if accelerator == "tcg" else ""
+        arguments = (manifest.boot.cmdline, clock, emulated, f"systemd.hostname={host.name}")
         command += [
             *("-kernel", str(image_folder / manifest.boot.kernel.name)),
             *("-initrd", str(image_folder / manifest.boot.initrd.name)),
@@ -200,7 +208,9 @@ def base_arguments(accelerator: str, *, translated: int) -> list[str]:
 def room_to_boot(memory: int) -> int:
     """Tell how much translated code a host may have that boots.
 
-    Left alone, QEMU fills up to 1 GiB with it, however small the host.
+    Left alone, QEMU fills up to 1 GiB with it, however small the host. All is translated
+    anew when the room is full: a control plane of Kubernetes, which has no less than 1700
+    MB, fills 512 MiB three times.
 
     Args:
         memory: Bytes of memory that the host has.
@@ -208,7 +218,8 @@ def room_to_boot(memory: int) -> int:
     Returns:
         Bytes.
     """
-    return min(max(memory // 4, _LEAST_TRANSLATED), _MOST_TRANSLATED)
+    share = memory // 4 if memory < _LARGE else memory // 2
+    return min(max(share, _LEAST_TRANSLATED), _MOST_TRANSLATED)
 
 
 def room_to_go_on(memory: int) -> int:
@@ -223,7 +234,8 @@ def room_to_go_on(memory: int) -> int:
     Returns:
         Bytes.
     """
-    return min(max(memory // 16, _LEAST_RESUMED), _MOST_TRANSLATED)
+    share = memory // 16 if memory < _LARGE else memory // 4
+    return min(max(share, _LEAST_RESUMED), _MOST_TRANSLATED)
 
 
 def cpu_model(accelerator: str) -> str:

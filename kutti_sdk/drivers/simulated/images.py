@@ -234,6 +234,8 @@ class SimulatedImage(VMImage):
                 fraction=done / image.size,
                 bytes_done=done,
                 bytes_total=image.size,
+                rate=world.timings.bandwidth,
+                remaining=(image.size - done) / world.timings.bandwidth,
             )
 
     async def from_file(self, path: str | PathLike[str]) -> None:

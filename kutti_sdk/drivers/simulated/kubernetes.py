@@ -43,6 +43,11 @@ CgPWDBBsr+wZXTfgdT/fhHQigZHdwXFLBw==
 -----END CERTIFICATE-----
 """
 
+_JOIN_COMMAND = (
+    "kubeadm join simulated:6443 --token simula.tedtokentedtoken "
+    f"--discovery-token-ca-cert-hash sha256:{'0' * 64}\n"
+)
+
 _INIT = """\
 [init] Using Kubernetes version: v{version}
 [preflight] Running pre-flight checks
@@ -124,7 +129,7 @@ def _by_hand(script: _Script, command: str) -> Performance | None:
         case "init":
             done = _initialise(script, _INIT, 40.0)
         case "token":
-            done = _say("kubeadm join simulated:6443 --token simula.tedtokentedtoken\n")
+            done = _say(_JOIN_COMMAND)
         case "join":
             done = _initialise(script, _JOIN, 15.0)
         case _:
@@ -250,7 +255,7 @@ _SCRIPTS: dict[str, Callable[[_Script], Performance]] = {
     "nodes": _list_nodes,
     "watch nodes": _watch_nodes,
     "kubectl": _kubectl,
-    "new token": lambda _: _say("simula.tedtokentedtoken\n"),
+    "invitation": lambda _: _say(_JOIN_COMMAND),
     "scratch folder": lambda _: _say("/var/lib/kutti\n"),
 }
 

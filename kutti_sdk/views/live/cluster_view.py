@@ -54,13 +54,13 @@ class ClusterView:
         close.on_click(lambda _: self.close())
         tabs = ipywidgets.Tab(
             [
-                ipywidgets.VBox([self._nodes.widget, self._tasks.widget, self._consoles]),
+                controls.column(self._nodes.widget, self._tasks.widget, self._consoles),
                 self._run.widget,
                 self._network,
             ],
             titles=["Nodes", "Run a command", "Network"],
         )
-        self.widget: Any = ipywidgets.VBox([self._table, tabs, controls.row(close)])
+        self.widget: Any = controls.column(self._table, tabs, controls.row(close))
         self._show(questions.unknown_cluster(cluster))
         self.widget.add_class("kutti-view")
         follow_while_viewed(self.widget, self._follower)

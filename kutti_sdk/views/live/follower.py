@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from threading import Lock
@@ -11,12 +12,12 @@ from typing import Any
 import anyio
 
 from kutti_sdk.runtime.island import start_on_island
-from kutti_sdk.runtime.tasks import task_group
+from kutti_sdk.runtime.tasks import rest_after, task_group
 from kutti_sdk.views.live.painter import SHORTEST_PAUSE
 
 _log = logging.getLogger(__name__)
 
-_LONGEST_PAUSE = 5.0  # seconds; nobody tells of load, memory and console lines
+_PAUSE = 5.0  # seconds, at least; nobody tells of load, memory and console lines
 _FIRST_RETRY = 1.0  # seconds before a watch that failed is tried again, then twice as many
 _LAST_RETRY = 30.0
 
@@ -75,9 +76,11 @@ class Follower:
             self._news = anyio.Event()
             group.start_soon(self._listen)
             while True:
+                begun = time.thread_time()
                 await self._look()
+                pause = rest_after(time.thread_time() - begun, shortest=_PAUSE)
                 await anyio.sleep(SHORTEST_PAUSE)
-                with anyio.move_on_after(_LONGEST_PAUSE):
+                with anyio.move_on_after(pause):
                     await self._news.wait()
                 self._news = anyio.Event()
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import Any
-
-import ipywidgets
 
 from kutti_sdk.core.errors import InvalidInputError
-from kutti_sdk.core.events import ProgressEvent
 from kutti_sdk.core.image import VMImage
 from kutti_sdk.runtime.island import start_on_island
 from kutti_sdk.views import questions
 from kutti_sdk.views.image_table import images_table
 from kutti_sdk.views.live.controls import Controls
-from kutti_sdk.views.live.painter import Painter
 from kutti_sdk.views.live.task_panel import TaskPanel
 from kutti_sdk.views.live.tree import close_tree
 from kutti_sdk.views.tables import face_of
-from kutti_sdk.views.transfer_rate import TransferRate
 
 
 class ImagesView:
@@ -32,16 +25,10 @@ class ImagesView:
     def __init__(self, images: Sequence[VMImage]) -> None:
         self._images = {image.k8s_version: image for image in images}
         self._closed = False
-        self._transfer = TransferRate()
         self._armed: str | None = None
-        self._painter = Painter(self._draw_transfer)
         controls = Controls()
-        self._tasks = TaskPanel(controls, self._look_soon, self._hear)
+        self._tasks = TaskPanel(controls, self._look_soon)
         self._table = controls.html()
-        self._bar = ipywidgets.FloatProgress(
-            value=0.0, max=1.0, layout=ipywidgets.Layout(visibility="hidden")
-        )
-        self._rate = controls.html()
         self._version = controls.choice("Image", list(self._images))
         self._path = controls.text("File or folder", "a path on the machine of the kernel")
         fetch = controls.button("Fetch", "Download the image and verify it")
@@ -49,19 +36,17 @@ class ImagesView:
         self._purge = controls.button("Purge", "Remove the local copy; asks once more")
         self._tasks.bind(fetch, lambda: f"fetching image {self._version.value}", self._fetch)
         self._tasks.bind(take, lambda: f"importing image {self._version.value}", self._import)
+        self._tasks.hold_back(self._purge)
         self._purge.on_click(lambda _: self._purge_or_ask())
         self._version.observe(lambda _: self._disarm(), "value")
         close = controls.button("Close view", "Close this view; the images stay")
         close.on_click(lambda _: self.close())
-        self.widget: Any = ipywidgets.VBox(
-            [
-                self._table,
-                controls.row(self._version, fetch, self._purge),
-                controls.row(self._path, take),
-                controls.row(self._bar, self._rate),
-                self._tasks.widget,
-                controls.row(close),
-            ]
+        self.widget = controls.column(
+            self._table,
+            controls.row(self._version, fetch, self._purge),
+            controls.row(self._path, take),
+            self._tasks.widget,
+            controls.row(close),
         )
         self.widget.add_class("kutti-view")
         # Nobody tells of images that others fetch or remove: it looks when it is shown,
@@ -89,12 +74,7 @@ class ImagesView:
         return self._images[self._version.value]
 
     async def _fetch(self) -> None:
-        self._transfer = TransferRate()
-        try:
-            await self._chosen().fetch()
-        finally:
-            self._transfer = TransferRate()
-            self._painter.request()
+        await self._chosen().fetch()
 
     async def _import(self) -> None:
         path = self._path.value.strip()
@@ -114,19 +94,6 @@ class ImagesView:
     def _disarm(self) -> None:
         self._armed = None
         self._purge.description = "Purge"
-
-    def _hear(self, event: ProgressEvent) -> None:
-        if event.bytes_done is not None:
-            self._transfer.add(time.monotonic(), event.bytes_done, event.bytes_total)
-            self._painter.request()
-
-    def _draw_transfer(self) -> None:
-        if self._closed:
-            return
-        transfer = self._transfer
-        self._bar.value = transfer.fraction or 0.0
-        self._bar.layout.visibility = "hidden" if transfer.fraction is None else "visible"
-        self._rate.value = str(face_of(transfer.as_element()))
 
     def _look_soon(self) -> None:
         start_on_island(self._look)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import ipywidgets
-
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.node import Node
 from kutti_sdk.core.errors import InvalidInputError
-from kutti_sdk.views.live.controls import Controls
+from kutti_sdk.views.live.controls import Controls, show
 from kutti_sdk.views.live.task_panel import TaskPanel
 
 _ALL = "all nodes"
@@ -43,8 +41,8 @@ class NodePanel:
         self._target = controls.choice("Node", [_ALL])
         self._console = controls.toggle("Console", "Show the last lines of the console")
         self._delete = controls.button("Delete", "Remove the node and its disk; asks once more")
-        self._keep = controls.button("Keep it", "Do not delete")
-        self._keep.layout = ipywidgets.Layout(width="auto", display="none")
+        self._keep = controls.passing_button("Keep it", "Do not delete")
+        show(self._keep, shown=False)
         self._host_port = controls.number("Port of this machine (0 for any)", 0)
         self._vm_port = controls.number("leads to port", 80)
         self._new_name = controls.text("New node", "its name, such as node4")
@@ -58,22 +56,21 @@ class NodePanel:
         tasks.bind(force_stop, lambda: f"switching off {self._target.value}", self._force_stop)
         tasks.bind(forward, lambda: f"forwarding a port to {self._target.value}", self._forward)
         tasks.bind(add, lambda: f"adding {self._new_name.value}", self._add)
+        tasks.hold_back(self._delete)
         self._delete.on_click(lambda _: self._delete_or_ask())
         self._keep.on_click(lambda _: self._disarm())
         self._armed: str | None = None
         self._target.observe(lambda _: self._disarm(), "value")
         for control in (self._target, self._console):
             control.observe(lambda _: changed(), "value")
-        self.widget = ipywidgets.VBox(
-            [
-                controls.row(
-                    self._target,
-                    *(start, stop, force_stop),
-                    *(self._console, self._delete, self._keep),
-                ),
-                controls.row(self._host_port, self._vm_port, forward),
-                controls.row(self._new_name, add),
-            ]
+        self.widget = controls.column(
+            controls.row(
+                self._target,
+                *(start, stop, force_stop),
+                *(self._console, self._delete, self._keep),
+            ),
+            controls.row(self._host_port, self._vm_port, forward),
+            controls.row(self._new_name, add),
         )
 
     @property
@@ -135,7 +132,7 @@ class NodePanel:
             self._armed = name
             what = "the whole cluster" if name == _ALL else name
             self._delete.description = f"Really delete {what}?"
-            self._keep.layout.display = None
+            show(self._keep, shown=True)
             return
         self._disarm()
         subject = self._subject()
@@ -148,4 +145,4 @@ class NodePanel:
     def _disarm(self) -> None:
         self._armed = None
         self._delete.description = "Delete"
-        self._keep.layout.display = "none"
+        show(self._keep, shown=False)

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import ipywidgets
 
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.node import Node
@@ -20,6 +17,7 @@ from kutti_sdk.views.live.task_panel import TaskPanel
 from kutti_sdk.views.results import exit_mark, output_block
 from kutti_sdk.views.tables import face_of, mark
 
+_ROWS = 8  # of the list of nodes; more are scrolled to
 _LONGEST = 100_000  # characters that are kept of an output: its end
 
 
@@ -54,13 +52,8 @@ class RunPanel:
         self._output = controls.html()
         run = controls.button("Run", "Run the command on the chosen nodes")
         self._tasks.bind(run, lambda: f"running {self._command.value}", self._run)
-        self.widget: Any = ipywidgets.VBox(
-            [
-                controls.row(self._command, run),
-                self._nodes,
-                self._tasks.widget,
-                self._output,
-            ]
+        self.widget = controls.column(
+            controls.row(self._command, run), self._nodes, self._tasks.widget, self._output
         )
 
     def set_names(self, names: Sequence[str]) -> None:
@@ -73,6 +66,7 @@ class RunPanel:
         if tuple(names) != tuple(before):
             left_out = set(before) - set(self._nodes.value)
             self._nodes.options = list(names)
+            self._nodes.rows = min(len(names), _ROWS)
             self._nodes.value = [name for name in names if name not in left_out]
 
     def close(self) -> None:

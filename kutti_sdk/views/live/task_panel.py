@@ -14,15 +14,14 @@ from concurrent.futures import Future
 from threading import Lock
 from typing import Any
 
-import ipywidgets
-
 from kutti_sdk.core.events import ProgressEvent, observe
 from kutti_sdk.runtime.island import start_on_island
 from kutti_sdk.views.elements import Element, element
 from kutti_sdk.views.error_face import error_face
-from kutti_sdk.views.live.controls import Controls
+from kutti_sdk.views.live.controls import Controls, show
 from kutti_sdk.views.live.painter import Painter
 from kutti_sdk.views.tables import face_of, mark
+from kutti_sdk.views.words import progress_words
 
 Operation = Callable[[], Coroutine[Any, Any, None]]
 
@@ -33,29 +32,24 @@ class TaskPanel:
     Args:
         controls: Makes its button.
         when_done: Called on the island when something ended, however it did.
-        watch_progress: Called on the island with each event of what runs.
     """
 
-    def __init__(
-        self,
-        controls: Controls,
-        when_done: Callable[[], None],
-        watch_progress: Callable[[ProgressEvent], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, controls: Controls, when_done: Callable[[], None]) -> None:
         self._when_done = when_done
-        self._watch_progress = watch_progress
         self._lock = Lock()
         self._running: Future[None] | None = None
         self._closed = False
         self._doing = ""
-        self._progress = ""
+        self._progress: ProgressEvent | None = None
         self._painter = Painter(self._show_progress)
         self._buttons: list[Any] = []
         self._message = controls.html()
         self._cancel = controls.button("Cancel", "End what is going on")
-        self._cancel.disabled = True
         self._cancel.on_click(lambda _: self.cancel())
-        self.widget = ipywidgets.VBox([controls.row(self._cancel), self._message])
+        self._bar = controls.bar()
+        self._ongoing = controls.passing_row(self._bar, self._cancel)
+        self.widget = controls.column(self._message, self._ongoing)
+        self._switch(running=False)
 
     def bind(self, button: Any, describe: Callable[[], str], operation: Operation) -> None:
         """Let a button begin something.
@@ -65,8 +59,16 @@ class TaskPanel:
             describe: Says what it begins, at the moment of the click.
             operation: What it begins.
         """
-        self._buttons.append(button)
+        self.hold_back(button)
         button.on_click(lambda _: self.begin(describe(), operation))
+
+    def hold_back(self, button: Any) -> None:
+        """Turn a button off, too, while something goes on.
+
+        Args:
+            button: One that begins something by other ways than `bind`.
+        """
+        self._buttons.append(button)
 
     def begin(self, doing: str, operation: Operation) -> None:
         """Begin something, unless something else is going on; may be called in any thread.
@@ -78,7 +80,7 @@ class TaskPanel:
         with self._lock:
             if self._running is not None or self._closed:
                 return
-            self._doing, self._progress = doing, ""
+            self._doing, self._progress = doing, None
             self._switch(running=True)
             self._show(element("p", mark("◐", "quiet", doing), " …"))
             self._running = start_on_island(self._run, operation)
@@ -101,10 +103,8 @@ class TaskPanel:
             await operation()
 
     def _hear(self, event: ProgressEvent) -> None:
-        about = event.host or event.image
-        self._progress = f"{about}: {event.message}" if about else event.message
+        self._progress = event
         self._painter.request()
-        self._watch_progress(event)
 
     def _done(self, ended: Future[None]) -> None:
         # Called in this thread when it was done before anybody waited for that.
@@ -121,9 +121,13 @@ class TaskPanel:
 
     def _show_progress(self) -> None:
         with self._lock:
-            if self._running is not None and not self._closed:
-                doing = mark("◐", "quiet", self._doing)
-                self._show(element("p", doing, f": {self._progress}"))
+            event = self._progress
+            if event is None or self._running is None or self._closed:
+                return
+            words = ": ".join(filter(None, (event.host, progress_words(event))))
+            self._show(element("p", mark("◐", "quiet", self._doing), f": {words}"))
+            self._bar.value = event.fraction or 0.0
+            show(self._bar, shown=event.fraction is not None)
 
     def _show(self, message: Element) -> None:
         self._message.value = str(face_of(message))
@@ -131,7 +135,8 @@ class TaskPanel:
     def _switch(self, *, running: bool) -> None:
         for button in self._buttons:
             button.disabled = running
-        self._cancel.disabled = not running
+        show(self._bar, shown=False)
+        show(self._ongoing, shown=running)
 
 
 def _ending(ended: Future[None], doing: str) -> Element:

@@ -30,8 +30,9 @@ class Example:
 
 
 def pages() -> list[Path]:
-    """The README and all pages of the documentation."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    """The README, all pages of the documentation, and the texts of the notebooks."""
+    texts = [*(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.md")]
+    return [ROOT / "README.md", *sorted(texts)]
 
 
 def examples(page: Path) -> Iterator[Example]:

@@ -61,7 +61,6 @@ def join_text(version: str) -> str:
         endpoint="192.168.125.11:6443",
         token=TOKEN,
         authority_hash="sha256:" + "0" * 64,
-        patches="/patches",
     )
 
 
@@ -104,6 +103,7 @@ def test_kubeadms_own_patience_is_never_the_limit() -> None:
 def test_patches_are_named_on_the_command_line_where_the_file_cannot() -> None:
     assert patches_flag(K8sVersion.parse("1.20.2"), "/p") == ["--experimental-patches", "/p"]
     assert "patches" not in init("1.20.2")["InitConfiguration"]
+    assert patches_flag(K8sVersion.parse("1.20.2"), None) == []
     assert patches_flag(K8sVersion.parse("1.22.0"), "/p") == []
     assert init("1.22.0")["InitConfiguration"]["patches"] == {"directory": "/patches"}
 

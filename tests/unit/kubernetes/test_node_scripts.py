@@ -25,7 +25,7 @@ from kutti_sdk.kubernetes import (
     removal,
     vigil,
 )
-from kutti_sdk.kubernetes.guest import Guest, _write_script
+from kutti_sdk.kubernetes.guest import _WRITE, Guest, _written
 from kutti_sdk.kubernetes.pod_network import PodRange, connect_pods, route_pods
 
 SYSTEMD_RUN = """\
@@ -138,13 +138,13 @@ def test_another_run_begins_anew(node: Node) -> None:
     assert (again.returncode, node.starts) == (0, 2)
 
 
-def test_a_file_is_written_as_a_whole_and_for_root_alone(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "it's here"
-    script = _write_script(str(path), "0600")
-    subprocess.run(["sh", "-c", script], input="secret\n", text=True, check=True)
-    assert path.read_text() == "secret\n"
-    assert path.stat().st_mode & 0o777 == 0o600
-    assert [it.name for it in path.parent.iterdir()] == [path.name]
+def test_files_are_written_as_a_whole_and_for_root_alone(tmp_path: Path) -> None:
+    secret, empty = tmp_path / "folder" / "it's.here", tmp_path / "empty"
+    files = {str(secret): "two\nlines\n", str(empty): ""}
+    subprocess.run(["sh", "-c", _WRITE], input=_written(files), text=True, check=True)
+    assert (secret.read_text(), empty.read_text()) == ("two\nlines\n", "")
+    assert secret.stat().st_mode & 0o777 == 0o600
+    assert [it.name for it in secret.parent.iterdir()] == [secret.name]
 
 
 class Recorder:

@@ -18,6 +18,14 @@ def test_the_last_lines_are_shown_without_empty_ones(tmp_path: Path) -> None:
     assert read_console(tmp_path / "missing", 5) == ""
 
 
+def test_lines_are_whole_however_long_they_and_the_gaps_between_them_are(tmp_path: Path) -> None:
+    path = tmp_path / "console"
+    path.write_text("first\n" + "x" * 5000 + "\n" * 5000 + "y" * 3000 + "\n" * 3000)
+    assert read_console(path, 1) == "y" * 3000
+    assert read_console(path, 2) == "x" * 5000 + "\n" + "y" * 3000
+    assert read_console(path, 9) == "first\n" + "x" * 5000 + "\n" + "y" * 3000
+
+
 def test_of_a_long_console_only_the_end_is_read(tmp_path: Path) -> None:
     path = tmp_path / "console"
     path.write_bytes(b"x" * 10_000_000 + b"\nlast\n")

@@ -41,24 +41,30 @@ def _manifest(boot: DirectBoot | None) -> ImageManifest:
     )
 
 
-def _command(host: HostRecord, network: NetworkRecord, boot: DirectBoot | None) -> list[str]:
+def _command(
+    host: HostRecord, network: NetworkRecord, boot: DirectBoot | None, accelerator: str = "tcg"
+) -> list[str]:
     return host_command(
         _QEMU,
         host,
         host_outlets(host, network),
-        accelerator="tcg",
+        accelerator=accelerator,
         manifest=_manifest(boot),
         image_folder=Path("/images/one"),
     )
 
 
+@pytest.mark.parametrize(
+    ("accelerator", "extra"),
+    [("kvm", ""), ("tcg", "mitigations=off highres=off psi=0 norandmaps ")],
+)
 def test_an_image_with_a_kernel_boots_it_under_the_hosts_name(
-    host: HostRecord, network: NetworkRecord
+    host: HostRecord, network: NetworkRecord, accelerator: str, extra: str
 ) -> None:
     boot = DirectBoot(kernel=_file("vmlinux"), initrd=_file("initrd.img"), cmdline="root=/dev/vda")
-    command = _command(host, network, boot)
+    command = _command(host, network, boot, accelerator)
     assert command[command.index("-kernel") + 1] == "/images/one/vmlinux"
-    assert command[command.index("-append") + 1] == "root=/dev/vda systemd.hostname=node1"
+    assert command[command.index("-append") + 1] == f"root=/dev/vda {extra}systemd.hostname=node1"
 
 
 def test_an_image_without_a_kernel_boots_by_firmware(
@@ -118,7 +124,9 @@ def test_translated_code_is_bounded_by_the_guests_memory() -> None:
         return arguments[arguments.index("-accel") + 1]
 
     assert bound(_GIB // 4) == "tcg,tb-size=128"
-    assert bound(2 * _GIB) == "tcg,tb-size=512"
+    assert bound(3 * _GIB // 4) == "tcg,tb-size=192"
+    assert bound(_GIB) == "tcg,tb-size=512"
+    assert bound(2 * _GIB) == "tcg,tb-size=1024"
     assert bound(64 * _GIB) == "tcg,tb-size=1024"
     assert "kvm" in base_arguments("kvm", translated=room_to_boot(_GIB))
 

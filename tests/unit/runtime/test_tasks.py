@@ -14,7 +14,7 @@ import anyio
 import pytest
 import trio
 
-from kutti_sdk.runtime.tasks import interruptible, run_all, task_group
+from kutti_sdk.runtime.tasks import interruptible, rest_after, run_all, task_group
 
 
 async def fail(error: BaseException) -> None:
@@ -256,3 +256,10 @@ def test_an_interrupt_is_seen_while_trio_awaits_something_silent() -> None:
         trio.run(interruptible(trio.sleep_forever))
     timer.join()
     signal.signal(signal.SIGINT, before)
+
+
+def test_who_looks_longer_rests_longer_but_not_for_ever() -> None:
+    assert rest_after(0.0, shortest=2.0) == 2.0
+    assert rest_after(0.04, shortest=2.0) == pytest.approx(12.0)
+    assert rest_after(10.0, shortest=2.0) == 30.0
+    assert rest_after(10.0, shortest=60.0) == 60.0

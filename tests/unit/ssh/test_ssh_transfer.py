@@ -133,6 +133,24 @@ async def test_a_get_over_a_lost_line_leaves_nothing(
     assert list(here.iterdir()) == []
 
 
+@pytest.mark.parametrize("error", [BrokenPipeError, ConnectionResetError, TimeoutError])
+async def test_a_line_that_a_socket_noticed_to_be_lost_is_a_lost_line(
+    client: AsyncSSHClient,
+    sshd: Server,
+    here: Path,
+    error: type[OSError],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Whether the socket or the protocol notices first is a race that no test can decide.
+    async def fail(*_: object, **__: object) -> None:
+        raise error("the socket's own words")
+
+    monkeypatch.setattr("asyncssh.SFTPClient.get", fail)
+    with pytest.raises(SSHConnectionError, match="was lost while"):
+        await client.get(sshd.address, "/etc/hostname", here / "file")
+    assert list(here.iterdir()) == []
+
+
 async def test_long_copies_report_where_they_are_waited_for(
     client: AsyncSSHClient, sshd: Server, here: Path, endless: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -14,8 +15,15 @@ from test_elements import HOSTILE
 
 import kutti_sdk as kutti
 from kutti_sdk.clusters.spec import ClusterSpec
+from kutti_sdk.core.image import ImageDetails
+from kutti_sdk.core.ports import PortForward
+from kutti_sdk.core.sizes import MiB
 from kutti_sdk.drivers.simulated import SimulatedDriver
 from kutti_sdk.views import questions, reading
+from kutti_sdk.views.facts import ClusterFacts, HostFacts, ImageFacts
+from kutti_sdk.views.host_tables import cluster_table
+from kutti_sdk.views.image_table import images_table
+from kutti_sdk.views.topology import topology_picture
 
 pytestmark = pytest.mark.anyio
 
@@ -146,6 +154,57 @@ async def test_images_tell_which_are_deprecated(driver: SimulatedDriver) -> None
     }
 
 
+async def test_images_tell_their_size_and_who_uses_them(
+    driver: SimulatedDriver, lab: ClusterSpec
+) -> None:
+    await lab.ensure()
+    found = {row["version"]: row for row in rows(shown(await driver.list_images()))}
+    assert found["none"]["size"] == "300 MiB"
+    assert found["none"]["used by"] == "node1, node2"
+    assert found["1.35.0"]["size"] == found["1.35.0"]["used by"] == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (0, ""),
+        (1, "node1"),
+        (4, "node1, node2, node3, node4"),
+        (5, "node1, node2, node3 and 2 more"),
+    ],
+)
+def test_of_many_users_of_an_image_the_first_are_named(number: int, words: str) -> None:
+    users = tuple(f"node{each}" for each in range(1, number + 1))
+    details = ImageDetails(size=1, used_by=users)
+    image = ImageFacts(k8s_version="none", checksum="", deprecated=False, details=details)
+    (row,) = rows(parse(str(images_table([image], ""))))
+    assert row.get("used by", "") == words
+
+
+def test_an_image_tells_since_when_it_is_kept_and_how_far_it_came() -> None:
+    kept = datetime(2026, 3, 1, 12, 30).astimezone()
+    images = [
+        ImageFacts(k8s_version=version, checksum="", deprecated=False, details=details)
+        for version, details in (
+            ("1.34.2", ImageDetails(size=5 * MiB, kept=kept.astimezone(UTC))),
+            ("1.35.0", ImageDetails(partial=2 * MiB)),
+        )
+    ]
+    here, half = rows(parse(str(images_table(images, ""))))
+    assert (here["size"], here["kept since"]) == ("5 MiB", "2026-03-01 12:30")
+    assert (half["size"], half["kept since"]) == ("2 MiB so far", "")
+
+
+async def test_an_image_whose_details_hang_is_shown_all_the_same(
+    driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "PATIENCE", 0.05)
+    driver.faults.hang("details", image="none")
+    page = shown(await driver.list_images())
+    assert [row["status"] for row in rows(page) if row["version"] == "none"] == ["● Downloaded"]
+    assert "none: no answer in time" in page.text
+
+
 async def test_whatever_hosts_and_errors_say_is_shown_and_not_obeyed(
     driver: SimulatedDriver, lab: ClusterSpec
 ) -> None:
@@ -160,6 +219,24 @@ async def test_whatever_hosts_and_errors_say_is_shown_and_not_obeyed(
         page = shown(thing)
         assert "<script>alert(1)</script>" in page.text
         assert page.all("script") == page.all("img") == []
+
+
+def test_names_consoles_and_problems_of_hosts_are_shown_and_not_obeyed() -> None:
+    host = HostFacts(
+        name=HOSTILE,
+        ip_address=HOSTILE,
+        ssh_address=HOSTILE,
+        forwards=(PortForward(8080, 80, HOSTILE),),
+        k8s_version=HOSTILE,
+        console=HOSTILE,
+        problem=HOSTILE,
+    )
+    facts = ClusterFacts(
+        name=HOSTILE, driver=HOSTILE, kubernetes=HOSTILE, cidr=HOSTILE, hosts=(host,)
+    )
+    page = parse(f"<div>{cluster_table(facts)}{topology_picture(facts)}</div>")
+    assert page.text.count("<script>alert(1)</script>") > 8
+    assert page.all("script") == page.all("img") == []
 
 
 async def test_results_say_how_each_command_ended(

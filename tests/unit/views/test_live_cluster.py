@@ -87,6 +87,14 @@ def _below(widget: Any) -> Iterator[Any]:
         yield from _below(child)
 
 
+def is_shown(root: Any, wanted: Any) -> bool:
+    """Whether a page shows a widget that is below another."""
+    if root.layout.display == "none":
+        return False
+    below = getattr(root, "children", ())
+    return root is wanted or any(is_shown(child, wanted) for child in below)
+
+
 @pytest.fixture
 async def looker(lab: ClusterSpec) -> AsyncIterator[Looker]:
     """Somebody who looks at a cluster of two running nodes."""
@@ -128,12 +136,13 @@ async def test_buttons_are_off_while_something_goes_on_and_cancel_is_on(
     looker.click("Stop")
     cancel = next(it for it in looker.widgets if getattr(it, "description", "") == "Cancel")
     assert looker.control("Start").disabled
-    assert not cancel.disabled
+    assert looker.control("Delete").disabled
+    assert is_shown(looker.view.widget, cancel)
     await eventually(lambda: "stopping node1" in looker.page)
     cancel.click()
     await eventually(lambda: "cancelled: stopping node1" in looker.page)
     assert not looker.control("Start").disabled
-    assert cancel.disabled
+    assert not is_shown(looker.view.widget, cancel)
 
 
 async def test_an_error_is_shown_in_the_view_with_its_hint_and_trace(

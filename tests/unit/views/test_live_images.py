@@ -1,19 +1,21 @@
-"""The live view of images, and what tells how fast they arrive."""
+"""The live view of images: fetched with progress, cancelled, imported, removed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from markup import parse, rows
-from test_live_cluster import _below, eventually
+from test_live_cluster import _below, eventually, is_shown
 
+import kutti_sdk as kutti
 from kutti_sdk.drivers.simulated import PublishedImage, SimulatedClock, SimulatedDriver
 from kutti_sdk.views.live.images_view import ImagesView
 from kutti_sdk.views.live.registry import live_widget
-from kutti_sdk.views.transfer_rate import TransferRate
 
 pytestmark = pytest.mark.anyio
 
@@ -54,10 +56,10 @@ def bar(view: ImagesView) -> Any:
 async def test_an_image_is_fetched_with_progress(view: ImagesView) -> None:
     control(view, "Image").value = MISSING
     control(view, "Fetch").click()
-    await eventually(lambda: bar(view).layout.visibility == "visible")
-    await eventually(lambda: "of 300 MiB" in page(view))
+    await eventually(lambda: is_shown(view.widget, bar(view)) and bar(view).value > 0)
+    await eventually(lambda: re.search(r"MiB of 300 MiB, 19.1 MiB/s, \d.* s left", page(view)))
     await eventually(lambda: statuses(view)[MISSING] == "● Downloaded")
-    await eventually(lambda: bar(view).layout.visibility == "hidden")
+    await eventually(lambda: not is_shown(view.widget, bar(view)))
 
 
 async def test_a_fetch_can_be_cancelled_and_goes_on_later(
@@ -97,6 +99,42 @@ async def test_a_copy_is_removed_after_two_clicks(view: ImagesView) -> None:
     assert statuses(view)["1.34.2"] == "● Downloaded"
 
 
+async def test_closing_ends_what_goes_on_and_frees_all_models(driver: SimulatedDriver) -> None:
+    from ipywidgets.widgets import widget
+
+    before = len(widget._instances)
+    view = ImagesView(await driver.list_images())
+    driver.faults.hang("fetch", image=MISSING)
+    control(view, "Image").value = MISSING
+    control(view, "Fetch").click()
+    await eventually(lambda: is_shown(view.widget, control(view, "Cancel")))
+    control(view, "Close view").click()
+    assert len(widget._instances) == before
+
+
+async def test_nothing_that_comes_after_closing_does_harm(view: ImagesView) -> None:
+    view.close()
+    view.close()
+    view.widget._view_count = 0
+    for button in ("Fetch", "Import", "Purge"):
+        control(view, button).click()
+    await anyio.sleep(0.3)
+    assert not view.viewed
+
+
+async def test_an_image_that_cannot_be_fetched_says_why_in_the_view(
+    driver: SimulatedDriver, view: ImagesView
+) -> None:
+    error = kutti.DownloadError("<b>no way</b>", hint="Look at the line.")
+    driver.faults.fail("fetch", image=MISSING, error=error)
+    control(view, "Image").value = MISSING
+    control(view, "Fetch").click()
+    await eventually(lambda: "DownloadError" in page(view))
+    assert "&lt;b&gt;no way&lt;/b&gt;" in page(view)
+    assert "Look at the line." in page(view)
+    assert not control(view, "Fetch").disabled
+
+
 @pytest.fixture
 def shown_lists() -> Iterator[None]:
     from kutti_sdk.views.live import registry
@@ -124,24 +162,3 @@ async def test_a_cell_that_is_run_again_leaves_no_view_behind(driver: SimulatedD
 
 def test_other_lists_have_no_live_view() -> None:
     assert live_widget([]) is None
-
-
-def test_the_rate_is_that_of_the_last_seconds() -> None:
-    transfer = TransferRate()
-    assert transfer.as_element() is None
-    transfer.add(0, 0, 1000 * 1024)
-    assert transfer.rate is None
-    for second in range(1, 11):  # stalls after five seconds
-        transfer.add(second, min(second, 5) * 100 * 1024, 1000 * 1024)
-    assert transfer.fraction == 0.5
-    assert transfer.rate == 0
-    transfer.add(12, 700 * 1024, 1000 * 1024)
-    assert str(transfer.as_element()) == "<span>700 KiB of 1000 KiB, 40 KiB/s, 7.5 s left</span>"
-
-
-def test_a_transfer_of_unknown_length_has_a_rate_but_no_end() -> None:
-    transfer = TransferRate()
-    transfer.add(0, 0, None)
-    transfer.add(2, 2048, None)
-    assert transfer.fraction is None
-    assert str(transfer.as_element()) == "<span>2 KiB, 1 KiB/s</span>"

@@ -49,6 +49,16 @@ async def test_it_follows_a_bring_up_node_by_node(lab: ClusterSpec) -> None:
     assert line.failure == ""
 
 
+async def test_phases_of_kubernetes_are_in_the_lanes_of_their_nodes(lab: ClusterSpec) -> None:
+    with kutti.timeline() as line:
+        await lab.kubernetes("1.34").ensure()
+
+    phases = {lane.name: [phase.name for phase in lane.phases] for lane in line.lanes}
+    cluster = ["preflight", "certs", "control-plane", "addons", "pod-network", "nodes"]
+    assert phases["node1"][-6:] == cluster
+    assert phases["node2"][-3:] == ["join", "pod-network", "nodes"]
+
+
 async def test_a_failure_ends_it_and_goes_on(driver: SimulatedDriver, lab: ClusterSpec) -> None:
     driver.faults.fail("start", host="node2")
     with pytest.raises(kutti.HypervisorError), kutti.timeline() as line:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from kutti_sdk.core.events import ProgressEvent
 from kutti_sdk.core.host import HostUsage
+from kutti_sdk.core.sizes import MiB
 from kutti_sdk.core.status import DriverStatus, HostStatus, ImageStatus
 from kutti_sdk.views.facts import HostFacts
-from kutti_sdk.views.words import duration_words, status_words
+from kutti_sdk.views.words import duration_words, progress_words, status_words
 
 
 @pytest.mark.parametrize(
@@ -25,6 +27,26 @@ from kutti_sdk.views.words import duration_words, status_words
 )
 def test_durations_have_two_units_at_most(seconds: float, words: str) -> None:
     assert duration_words(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({}, "downloading"),
+        ({"bytes_done": 3 * MiB}, "3 MiB"),
+        ({"bytes_done": 3 * MiB, "bytes_total": 9 * MiB}, "3 MiB of 9 MiB"),
+        ({"bytes_done": 0, "bytes_total": 9 * MiB, "rate": 0.0}, "0 B of 9 MiB, 0 B/s"),
+        (
+            {"bytes_done": 3 * MiB, "bytes_total": 9 * MiB, "rate": MiB / 2, "remaining": 12.0},
+            "3 MiB of 9 MiB, 512 KiB/s, 12 s left",
+        ),
+    ],
+)
+def test_progress_says_bytes_rate_and_time_left_as_far_as_known(
+    numbers: dict[str, int | float], words: str
+) -> None:
+    event = ProgressEvent(phase="download", message="downloading", **numbers)  # type: ignore[arg-type]
+    assert progress_words(event) == words
 
 
 @pytest.mark.parametrize("status", [*HostStatus, *DriverStatus, *ImageStatus, None])

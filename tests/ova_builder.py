@@ -4,8 +4,6 @@ They have what counts for a driver: a disk with one partition, GRUB in its boot
 sector, Debian's own kernel and initrd, ifupdown with DHCP, an SSH server that takes
 passwords, and the user ``kuttiadmin`` with the published password and sudo. The
 facts come from the preseed file and the scripts of kuttiproject/driver-vbox-images.
-
-`python tests/vm/ova_builder.py FOLDER` builds them by hand.
 """
 
 from __future__ import annotations
@@ -16,7 +14,6 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -383,8 +380,3 @@ def _envelope(disk_name: str, file_size: int, capacity: int, firmware: str) -> s
   </VirtualSystem>
 </Envelope>
 """
-
-
-if __name__ == "__main__":
-    for kind in (WITH_CREDENTIALS, WITHOUT_CREDENTIALS):
-        print(build_ova(Path(sys.argv[1]), kind))  # noqa: T201
