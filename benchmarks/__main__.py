@@ -11,7 +11,17 @@ from rich.console import Console
 from rich.table import Table
 
 import kutti_sdk as kutti
-from benchmarks import bring_up, commands, downloads, hosts, imports, kubernetes, ova_import, views
+from benchmarks import (
+    bring_up,
+    checkpoints,
+    commands,
+    downloads,
+    hosts,
+    imports,
+    kubernetes,
+    ova_import,
+    views,
+)
 from benchmarks.measure import Measurement
 
 WORKSPACE = Path(os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace"))
@@ -28,6 +38,9 @@ BENCHMARKS = {
     "ova-import": ova_import.run,
     "views": views.run,
     "kubernetes": kubernetes.run,
+    "checkpoint": checkpoints.run,
+    "checkpoint-memory": checkpoints.run_memory,
+    "checkpoint-kubernetes": checkpoints.run_kubernetes,
 }
 
 

@@ -37,7 +37,7 @@ _CONNECT = (
 
 async def run(rounds: int) -> list[Measurement]:
     """Measure bringing up a control plane and a worker, in turns with the script."""
-    version = await _version()
+    version = await kubernetes_version()
     if version is None:
         return []
     spec = kutti.cluster(_NAME).kubernetes(version).workers(1)
@@ -72,7 +72,12 @@ async def run(rounds: int) -> list[Measurement]:
     ]
 
 
-async def _version() -> str | None:
+async def kubernetes_version() -> str | None:
+    """Look for an image with Kubernetes.
+
+    Returns:
+        Its version; None when there is none.
+    """
     for image in await kutti.get_driver("qemu").list_images():
         if "kubeadm" in await image.packages():
             return image.k8s_version

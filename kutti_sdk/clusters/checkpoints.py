@@ -142,9 +142,11 @@ class Checkpoint(Displayed):
             async with cluster_lock(name):
                 await _refuse_taken_name(spec, driver)
                 # From here on it is known what the network and the hosts belong to.
-                await save_record(record_of(spec, None, new_id))
+                record = record_of(spec, None, new_id)
+                await save_record(replace(record, copying=f"{self.name} of {self.clustername}"))
                 place = self._details.networkname, self.clustername
                 await saver.clone_checkpoint(self.name, *place, to=name)
+                await save_record(record)
             return await spec.ensure(stall_timeout=stall_timeout)
         except BaseException:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_REMOVAL_TIME):

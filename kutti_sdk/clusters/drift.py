@@ -35,6 +35,14 @@ def refuse_drift(
                 cluster=name,
             )
         return
+    if record.copying:
+        raise ClusterDriftError(
+            f"cluster {name!r} was to be a copy of checkpoint {record.copying}, and that was "
+            "interrupted: what there is of it is not what was saved",
+            hint="Delete it, and clone the checkpoint again.",
+            driver=record.driver,
+            cluster=name,
+        )
     differences = _differences(description, record, seen)
     if differences:
         raise ClusterDriftError(

@@ -29,6 +29,7 @@ class ClusterRecord:
         retired: Forwards of earlier specs that are still to be undone. Forwards that
             were made by hand are in neither, and stay.
         kubernetes_options: What was chosen about Kubernetes.
+        copying: The checkpoint that it becomes a copy of, until it is one; then empty.
         format: Version of this record.
     """
 
@@ -41,6 +42,7 @@ class ClusterRecord:
     forwards: tuple[NodeForward, ...]
     retired: tuple[NodeForward, ...] = ()
     kubernetes_options: KubernetesOptions = field(default_factory=KubernetesOptions)
+    copying: str = ""
     format: int = 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import AsyncMock
 
 import anyio
 import pytest
@@ -14,6 +15,7 @@ from kutti_sdk.clusters.spec import ClusterSpec
 from kutti_sdk.core.errors import (
     CheckpointExistsError,
     CheckpointNotFoundError,
+    ClusterDriftError,
     ClusterExistsError,
     HostNotRunningError,
     HypervisorError,
@@ -165,6 +167,26 @@ async def test_nothing_is_left_of_a_copy_that_was_cancelled(
     with anyio.move_on_after(0.05):
         await saved.clone("copy")
     assert [it.name for it in await list_clusters()] == ["lab"]
+
+
+async def test_a_copy_that_was_killed_half_way_is_no_cluster_of_new_nodes(
+    made: Cluster, driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = await made.checkpoint("start")
+    driver.faults.fail("clone_checkpoint", times=1)
+    with monkeypatch.context() as killed:  # whoever is killed removes nothing
+        killed.setattr("kutti_sdk.clusters.checkpoints.remove_cluster", AsyncMock())
+        with pytest.raises(HypervisorError):
+            await saved.clone("copy")
+    copy = await attach("copy", driver=driver)
+    with pytest.raises(ClusterDriftError, match="copy of checkpoint start of lab") as refusal:
+        await copy.spec.ensure()
+    assert "Delete it" in (refusal.value.hint or "")
+    with pytest.raises(ClusterExistsError):
+        await saved.clone("copy")
+    await copy.delete()
+    copy = await saved.clone("copy")
+    await copy.spec.ensure()
 
 
 async def test_checkpoints_go_with_their_cluster(made: Cluster, driver: SimulatedDriver) -> None:
