@@ -3,7 +3,8 @@
 Each host is moved into a receiver as if it should go on in there, while it runs: that
 takes seconds. When all have come through once, they are stopped together; what they
 have changed meanwhile follows, their disks are left as they are under new ones, and
-they run on where they were. The pause is as long as the last changes take.
+they run on where they were. The pause is as long as the last changes take; a busy host
+is gone over again and again, until little is left or it changes faster than it is moved.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ _AGENT_TIMEOUT = 10.0  # seconds; it answers in a tenth of one, unless the host 
 _PAUSE_LIMIT = 60.0  # seconds; then the hosts run on, and nothing is saved
 _STEP = 0.05  # seconds; events of a migration are lost before anybody listens
 _NO_LIMIT = 2**40  # bytes per second
+_LITTLE = 32 * MiB  # of memory left to move; takes a tenth of a second
+_MOST_PASSES = 8
 _DISK_RESERVE = 64 * MiB
 _CLEAN_UP = 30.0  # seconds
 
@@ -273,13 +276,12 @@ async def _copy(network: NetworkRecord, receivers: list[Receiver]) -> float:
 
 
 async def _begin_copy(network: NetworkRecord, receiver: Receiver) -> float | None:
-    """Move a host's memory once while it runs on.
+    """Move a host's memory while it runs on, until little is left.
 
     Returns:
         Since when it stands still already, because nothing was left to move; else None.
     """
     host = receiver.host
-    report("checkpoint", f"copying the memory of {host.name}", host=host.name)
     socket = network.sockets.monitor(host.id)
     async with monitor(socket) as qemu:
         await set_capabilities(qemu, **{"pause-before-switchover": True, "x-ignore-shared": False})
@@ -287,14 +289,22 @@ async def _begin_copy(network: NetworkRecord, receiver: Receiver) -> float | Non
         parameters = {"max-bandwidth": _NO_LIMIT, "downtime-limit": 0}
         await qemu.execute("migrate-set-parameters", **parameters)
         await qemu.execute("migrate", uri=f"unix:{receiver.entrance}")
+    passed = 0
     while True:
         async with monitor(socket) as qemu:
             progress = await qemu.execute("query-migrate")
         _refuse_failure(progress)
         if progress.get("status") == _STILL:
             return anyio.current_time()
-        if progress.get("ram", {}).get("dirty-sync-count", 0) >= 2:
-            return None
+        memory = progress.get("ram")
+        if memory is not None:
+            passes, left = memory["dirty-sync-count"], memory["remaining"]
+            if passes > passed:
+                passed = passes
+                words = f"copying {format_size(left)} of the memory of {host.name}"
+                report("checkpoint", words, host=host.name)
+            if passes > _MOST_PASSES or (passes > 1 and left <= _LITTLE):
+                return None
         await anyio.sleep(_STEP)
 
 
