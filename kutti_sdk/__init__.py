@@ -88,6 +88,11 @@ if TYPE_CHECKING:
         observe,
         report,
     )
+    from kutti_sdk.core.findings import (
+        Diagnosable,
+        Finding,
+        Severity,
+    )
     from kutti_sdk.core.host import (
         HostSize,
         HostUsage,
@@ -125,6 +130,10 @@ if TYPE_CHECKING:
     )
     from kutti_sdk.core.versions import (
         K8sVersion,
+    )
+    from kutti_sdk.doctor import (
+        Diagnosis,
+        diagnose,
     )
     from kutti_sdk.kubernetes.conditions import (
         KubernetesStatus,
@@ -171,6 +180,8 @@ __all__ = [
     "ConflictError",
     "CopyStatus",
     "CorruptStateError",
+    "Diagnosable",
+    "Diagnosis",
     "DownloadError",
     "DriverError",
     "DriverNotFoundError",
@@ -178,6 +189,7 @@ __all__ = [
     "DriverUnavailableError",
     "FanOut",
     "FileTransferError",
+    "Finding",
     "HostChange",
     "HostExistsError",
     "HostKeyMismatchError",
@@ -240,6 +252,7 @@ __all__ = [
     "SSHConnectionError",
     "SSHCredentials",
     "SSHError",
+    "Severity",
     "StateChangeTimeoutError",
     "StateError",
     "SystemPod",
@@ -256,6 +269,7 @@ __all__ = [
     "cluster",
     "config_dir",
     "data_dir",
+    "diagnose",
     "for_each_driver",
     "get_driver",
     "list_clusters",
@@ -292,6 +306,11 @@ _HOMES = {
         "observe",
         "report",
     ),
+    "core.findings": (
+        "Diagnosable",
+        "Finding",
+        "Severity",
+    ),
     "core.host": (
         "HostSize",
         "HostUsage",
@@ -324,6 +343,10 @@ _HOMES = {
         "ImageStatus",
     ),
     "core.versions": ("K8sVersion",),
+    "doctor": (
+        "Diagnosis",
+        "diagnose",
+    ),
     "kubernetes.conditions": (
         "KubernetesStatus",
         "NodeCondition",

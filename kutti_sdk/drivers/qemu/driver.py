@@ -14,12 +14,21 @@ import anyio.to_thread
 from kutti_sdk.core.display import Listing
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import DriverUnavailableError
+from kutti_sdk.core.findings import Finding
 from kutti_sdk.core.host import HostSize, VMHost
 from kutti_sdk.core.image import ImageCopy, VMImage
 from kutti_sdk.core.network import DEFAULT_CIDR, VMNetwork
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.status import DriverStatus
-from kutti_sdk.drivers.qemu import capacity, images, network, provisioning, records, watch
+from kutti_sdk.drivers.qemu import (
+    capacity,
+    diagnosis,
+    images,
+    network,
+    provisioning,
+    records,
+    watch,
+)
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.forwards import check_listeners
 from kutti_sdk.drivers.qemu.host import QemuHost
@@ -229,6 +238,24 @@ class QemuDriver(VMDriver):
             PortInUseError: When another program listens there.
         """
         return images.serve(address, partial(resolve, self._arguments))
+
+    @interruptible
+    async def diagnose(self) -> list[Finding]:
+        """Look whether all is well, and change nothing.
+
+        Returns:
+            What was found about QEMU, acceleration, networks, hosts, processes, ports and
+            images.
+        """
+        return await diagnosis.diagnose()
+
+    async def log_files(self) -> list[Path]:
+        """Name the files that tell what happened.
+
+        Returns:
+            Records, logs and consoles of all networks and hosts; no keys.
+        """
+        return await anyio.to_thread.run_sync(diagnosis.log_files)
 
     def watch(self) -> AsyncIterator[HostChange]:
         """Follow the state of all hosts."""
