@@ -98,6 +98,11 @@ if TYPE_CHECKING:
         observe,
         report,
     )
+    from kutti_sdk.core.findings import (
+        Diagnosable,
+        Finding,
+        Severity,
+    )
     from kutti_sdk.core.host import (
         HostSize,
         HostUsage,
@@ -135,6 +140,10 @@ if TYPE_CHECKING:
     )
     from kutti_sdk.core.versions import (
         K8sVersion,
+    )
+    from kutti_sdk.doctor import (
+        Diagnosis,
+        diagnose,
     )
     from kutti_sdk.kubernetes.conditions import (
         KubernetesStatus,
@@ -188,6 +197,8 @@ __all__ = [
     "ConflictError",
     "CopyStatus",
     "CorruptStateError",
+    "Diagnosable",
+    "Diagnosis",
     "DownloadError",
     "DriverError",
     "DriverNotFoundError",
@@ -195,6 +206,7 @@ __all__ = [
     "DriverUnavailableError",
     "FanOut",
     "FileTransferError",
+    "Finding",
     "HostChange",
     "HostExistsError",
     "HostKeyMismatchError",
@@ -257,6 +269,7 @@ __all__ = [
     "SSHConnectionError",
     "SSHCredentials",
     "SSHError",
+    "Severity",
     "StateChangeTimeoutError",
     "StateError",
     "SupportsCheckpoints",
@@ -274,6 +287,7 @@ __all__ = [
     "cluster",
     "config_dir",
     "data_dir",
+    "diagnose",
     "for_each_driver",
     "get_driver",
     "list_clusters",
@@ -316,6 +330,11 @@ _HOMES = {
         "observe",
         "report",
     ),
+    "core.findings": (
+        "Diagnosable",
+        "Finding",
+        "Severity",
+    ),
     "core.host": (
         "HostSize",
         "HostUsage",
@@ -348,6 +367,10 @@ _HOMES = {
         "ImageStatus",
     ),
     "core.versions": ("K8sVersion",),
+    "doctor": (
+        "Diagnosis",
+        "diagnose",
+    ),
     "kubernetes.conditions": (
         "KubernetesStatus",
         "NodeCondition",

@@ -8,7 +8,7 @@ from functools import partial
 
 import anyio
 
-from kutti_sdk.cli import checkpoints, clusters, images, quickstart
+from kutti_sdk.cli import checkpoints, clusters, doctor, images, quickstart
 from kutti_sdk.cli.terminal import errors
 from kutti_sdk.core.errors import KuttiError
 from kutti_sdk.runtime.directories import set_workspace
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     images.add_commands(commands)
     clusters.add_commands(commands)
     checkpoints.add_commands(commands)
+    doctor.add_command(commands)
     return parser
 
 

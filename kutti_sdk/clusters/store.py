@@ -76,7 +76,7 @@ def no_such_cluster(clustername: str) -> ClusterNotFoundError:
     """
     return ClusterNotFoundError(
         f"there is no cluster {clustername!r}",
-        hint=f"Clusters there are: {', '.join(_known_names()) or 'none'}.",
+        hint=f"Clusters there are: {', '.join(known_names()) or 'none'}.",
         cluster=clustername,
     )
 
@@ -92,7 +92,7 @@ async def load_records() -> list[ClusterRecord]:
     """
 
     def load_all() -> list[ClusterRecord]:
-        records = (state.load_now(_record_path(name), ClusterRecord) for name in _known_names())
+        records = (state.load_now(_record_path(name), ClusterRecord) for name in known_names())
         return [record for record in records if record is not None]
 
     return await anyio.to_thread.run_sync(load_all)
@@ -160,6 +160,15 @@ async def kubernetes_lock(clustername: str) -> AsyncIterator[None]:
         yield
 
 
+def known_names() -> list[str]:
+    """List the clusters that there are records of, readable or not. Reads a folder.
+
+    Returns:
+        Their names, sorted.
+    """
+    return sorted(path.stem for path in _folder().glob("*.json"))
+
+
 def kubeconfig_path(clustername: str) -> Path:
     """Tell where the kubeconfig of a cluster is written.
 
@@ -176,10 +185,6 @@ def _folder() -> Path:
     folder = data_dir() / "clusters"
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
-
-
-def _known_names() -> list[str]:
-    return sorted(path.stem for path in _folder().glob("*.json"))
 
 
 def _record_path(clustername: str) -> Path:

@@ -8,7 +8,8 @@ Names are compared without regard to case.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 
@@ -35,6 +36,31 @@ def register_driver(name: str, driver: VMDriver) -> None:
     """
     with _lock:
         _registered[validate_name(name.lower(), "driver name")] = driver
+
+
+@contextmanager
+def registered(drivers: Mapping[str, VMDriver]) -> Iterator[None]:
+    """Make drivers known for the length of a block, in the place of those of the same names.
+
+    Args:
+        drivers: The drivers by name, in any case.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        InvalidNameError: When a name is not valid.
+    """
+    with _lock:
+        before = dict(_registered)
+        for name, driver in drivers.items():
+            register_driver(name, driver)
+    try:
+        yield
+    finally:
+        with _lock:
+            _registered.clear()
+            _registered.update(before)
 
 
 def get_driver(name: str) -> VMDriver:

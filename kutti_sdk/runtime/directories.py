@@ -15,6 +15,8 @@ import os
 import stat
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -39,6 +41,25 @@ def set_workspace(path: str | os.PathLike[str] | None) -> None:
     """
     global _workspace  # noqa: PLW0603 - the one setting of the process
     _workspace = None if path is None else _resolved(path)
+
+
+@contextmanager
+def within_workspace(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep everything below one folder for the length of a block.
+
+    Args:
+        path: The folder.
+
+    Yields:
+        Nothing.
+    """
+    global _workspace  # noqa: PLW0603 - the one setting of the process
+    before = _workspace
+    set_workspace(path)
+    try:
+        yield
+    finally:
+        _workspace = before
 
 
 def workspace() -> Path | None:
@@ -93,7 +114,7 @@ def runtime_dir() -> Path:
         StateError: When the folder cannot be made, belongs to somebody else or is
             open to others.
     """
-    path = _made(_short_enough(_below("run") or _user_runtime_path()))
+    path = runtime_path()
     if hasattr(os, "getuid"):
         status = path.lstat()
         if (
@@ -106,6 +127,18 @@ def runtime_dir() -> Path:
                 hint=f'Remove it or "chmod 700" it, or set {WORKSPACE_VARIABLE} to another folder.',
             )
     return path
+
+
+def runtime_path() -> Path:
+    """Tell where the folder for sockets is, made if it is missing, be it safe to use or not.
+
+    Returns:
+        The folder.
+
+    Raises:
+        StateError: When it cannot be made.
+    """
+    return _made(_short_enough(_below("run") or _user_runtime_path()))
 
 
 def _resolved(path: str | os.PathLike[str]) -> Path:

@@ -59,6 +59,29 @@ async def locked(path: Path, *, timeout: float = DEFAULT_LOCK_TIMEOUT) -> AsyncI
         lock.release()  # does nothing when it was not taken
 
 
+def holder(path: Path) -> str | None:
+    """Tell who holds a lock, without waiting for it. Looks at a file.
+
+    Args:
+        path: The lock file.
+
+    Returns:
+        The process in words; None when nobody holds it, or there is no such file.
+
+    Raises:
+        StateError: When it cannot be looked at.
+    """
+    from filelock import FileLock
+
+    if not path.exists():
+        return None
+    lock = FileLock(path, mode=0o600, thread_local=False)  # unsigned: held for no time at all
+    try:
+        return None if _take(lock, path) else _describe_holder(path)
+    finally:
+        lock.release()
+
+
 def _take(lock: BaseFileLock, path: Path) -> bool:
     # Without waiting, on the loop itself: a thread could take it after the caller
     # was cancelled, and nobody would be left to give it back.

@@ -18,7 +18,8 @@ from kutti_sdk.core.errors import CorruptStateError, StateError
 
 T = TypeVar("T")
 
-_UNFINISHED = 3600.0  # seconds after which nobody is writing a file any more
+UNFINISHED = 3600.0
+"""Seconds after which nobody is writing a file any more."""
 
 
 async def load(path: Path, kind: type[T]) -> T | None:
@@ -163,7 +164,7 @@ def _sweep(path: Path) -> None:
     """Remove what writers left that were killed before they had put it in place."""
     for left in path.parent.glob(f".{glob.escape(path.name)}.????????.new"):
         with suppress(OSError):  # another writer sweeps too
-            if time.time() - left.stat().st_mtime > _UNFINISHED:
+            if time.time() - left.stat().st_mtime > UNFINISHED:
                 left.unlink()
 
 

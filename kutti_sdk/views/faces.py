@@ -24,7 +24,9 @@ from kutti_sdk.core.image import VMImage
 from kutti_sdk.core.network import VMNetwork
 from kutti_sdk.core.sizes import format_size
 from kutti_sdk.core.ssh import CommandResult
+from kutti_sdk.doctor import Diagnosis
 from kutti_sdk.views import questions
+from kutti_sdk.views.diagnosis_face import diagnosis_face
 from kutti_sdk.views.elements import Element, element
 from kutti_sdk.views.error_face import error_face
 from kutti_sdk.views.facts import DriverFacts, HostFacts
@@ -162,6 +164,11 @@ def _result(result: CommandResult) -> Element:
 @face.register
 def _timeline(timeline: Timeline) -> Element:
     return timeline_face(timeline, time.time())
+
+
+@face.register
+def _diagnosis(diagnosis: Diagnosis) -> Element:
+    return face_of(diagnosis_face(diagnosis))
 
 
 @face.register

@@ -35,6 +35,9 @@ EMULATION = "tcg"
 DEADLINE = 8.0
 """Seconds a kernel may take to boot under an accelerator; emulation takes 3 to 5."""
 
+KVM = Path("/dev/kvm")
+"""What the kernel of Linux offers for hardware virtualization."""
+
 _MEMORY = 256 * MiB
 _CANDIDATES = {"linux": ("kvm",), "darwin": ("hvf",), "win32": ("whpx",)}
 _KNOWN = ("kvm", "hvf", "whpx", EMULATION)
@@ -78,17 +81,67 @@ async def choose_accelerator(qemu: Qemu, kernel: Path | None) -> str:
                 driver="qemu",
             )
         return named
-    kernel = kernel or await anyio.to_thread.run_sync(_own_kernel)
+    kernel = kernel or await anyio.to_thread.run_sync(own_kernel)
     if kernel is None:
         return EMULATION
-    for candidate in _CANDIDATES.get(sys.platform, ()):
-        if _is_offered(candidate) and await _works(qemu, candidate, kernel):
+    for candidate in candidates():
+        if is_offered(candidate) and await _works(qemu, candidate, kernel):
             return candidate
     return EMULATION
 
 
+def candidates() -> tuple[str, ...]:
+    """Tell which accelerators there are for this system, the fastest first.
+
+    Returns:
+        Their names for QEMU.
+    """
+    return _CANDIDATES.get(sys.platform, ())
+
+
+def is_offered(accelerator: str) -> bool:
+    """Tell whether this machine lets this user try an accelerator.
+
+    Args:
+        accelerator: Its name.
+
+    Returns:
+        False when a probe would be in vain.
+    """
+    return accelerator != "kvm" or os.access(KVM, os.R_OK | os.W_OK)
+
+
+def own_kernel() -> Path | None:
+    """Find a kernel of this machine to probe with.
+
+    Returns:
+        The newest one that this user can read; None when there is none.
+    """
+    boot = Path("/boot")
+    kernels = sorted(boot.glob("vmlinuz-*")) if boot.is_dir() else []
+    return next((kernel for kernel in reversed(kernels) if os.access(kernel, os.R_OK)), None)
+
+
+async def recall(qemu: Qemu, accelerator: str, kernel: Path) -> bool | None:
+    """Tell what came of a probe before.
+
+    Args:
+        qemu: The QEMU of this machine.
+        accelerator: Name of the accelerator.
+        kernel: The kernel.
+
+    Returns:
+        Whether it worked; None when nobody has tried, or nobody remembers.
+    """
+    try:
+        results = await state.load(_memory(), ProbeResults) or ProbeResults()
+        return results.working.get(_key(qemu, accelerator, kernel))
+    except (CorruptStateError, FileNotFoundError):  # the second: the kernel was removed
+        return None
+
+
 async def _works(qemu: Qemu, accelerator: str, kernel: Path) -> bool:
-    path = cache_dir() / "qemu-accelerators.json"
+    path = _memory()
     async with locked(path.with_suffix(".lock")):
         try:
             results = await state.load(path, ProbeResults) or ProbeResults()
@@ -132,8 +185,8 @@ async def probe(qemu: Qemu, accelerator: str, kernel: Path) -> bool:
     return _END_OF_BOOT in text
 
 
-def _is_offered(accelerator: str) -> bool:
-    return accelerator != "kvm" or os.access("/dev/kvm", os.R_OK | os.W_OK)
+def _memory() -> Path:
+    return cache_dir() / "qemu-accelerators.json"
 
 
 def _key(qemu: Qemu, accelerator: str, kernel: Path) -> str:
@@ -145,9 +198,3 @@ def _key(qemu: Qemu, accelerator: str, kernel: Path) -> str:
             *(str(kernel), str(status.st_size), str(status.st_mtime_ns)),
         )
     )
-
-
-def _own_kernel() -> Path | None:
-    boot = Path("/boot")
-    kernels = sorted(boot.glob("vmlinuz-*")) if boot.is_dir() else []
-    return next((kernel for kernel in reversed(kernels) if os.access(kernel, os.R_OK)), None)

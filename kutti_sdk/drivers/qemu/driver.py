@@ -15,12 +15,21 @@ from kutti_sdk.core.checkpoints import CheckpointDetails, SupportsCheckpoints
 from kutti_sdk.core.display import Listing
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import DriverUnavailableError
+from kutti_sdk.core.findings import Finding
 from kutti_sdk.core.host import HostSize, VMHost
 from kutti_sdk.core.image import ImageCopy, VMImage
 from kutti_sdk.core.network import DEFAULT_CIDR, VMNetwork
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.status import DriverStatus
-from kutti_sdk.drivers.qemu import capacity, images, network, provisioning, records, watch
+from kutti_sdk.drivers.qemu import (
+    capacity,
+    diagnosis,
+    images,
+    network,
+    provisioning,
+    records,
+    watch,
+)
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.checkpoints.cloning import clone_checkpoint
 from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoints
@@ -263,6 +272,24 @@ class QemuDriver(SupportsCheckpoints, VMDriver):
     async def delete_checkpoint(self, name: str, networkname: str, clustername: str) -> None:
         """Remove a checkpoint."""
         await delete_checkpoint(name, networkname, clustername)
+
+    @interruptible
+    async def diagnose(self) -> list[Finding]:
+        """Look whether all is well, and change nothing.
+
+        Returns:
+            What was found about QEMU, acceleration, networks, hosts, processes, ports and
+            images.
+        """
+        return await diagnosis.diagnose()
+
+    async def log_files(self) -> list[Path]:
+        """Name the files that tell what happened.
+
+        Returns:
+            Records, logs and consoles of all networks and hosts; no keys.
+        """
+        return await anyio.to_thread.run_sync(diagnosis.log_files)
 
     def watch(self) -> AsyncIterator[HostChange]:
         """Follow the state of all hosts."""

@@ -156,6 +156,27 @@ async def reconcile(network: NetworkRecord) -> dict[PortForward, str]:
     return failures
 
 
+async def absent_forwards(network: NetworkRecord) -> list[tuple[HostRecord, PortForward]]:
+    """Tell which forwards the gateway should have and has not; the caller holds the lock.
+
+    Args:
+        network: The network.
+
+    Returns:
+        Hosts and forwards; none when the gateway does not run.
+    """
+    if gateway_identity(network) is None:
+        return []
+    async with monitor(network.sockets.gateway_monitor) as gateway:
+        present = parse_forwards(await gateway.human("info usernet"))
+    return [
+        (host, forward)
+        for host in await records.load_hosts(network.name)
+        for forward in host.forwards
+        if (forward, host.address) not in present
+    ]
+
+
 def check_listeners(forwards: Iterable[PortForward]) -> None:
     """Make sure that no program listens where forwards are to. Looks at once: no waiting.
 

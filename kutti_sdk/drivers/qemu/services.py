@@ -48,7 +48,7 @@ async def tell_switch(network: NetworkRecord, hosts: list[HostRecord]) -> None:
         hosts: All hosts in it.
     """
     changed = await anyio.to_thread.run_sync(_write_config, network, hosts)
-    identity = _switch_identity(network)
+    identity = switch_identity(network)
     if changed and identity is not None:
         os.kill(identity.pid, signal.SIGHUP)
 
@@ -59,7 +59,7 @@ async def stop_services(network: NetworkRecord) -> None:
     Args:
         network: The network.
     """
-    for identity in (gateway_identity(network), _switch_identity(network)):
+    for identity in (gateway_identity(network), switch_identity(network)):
         if identity is not None:
             await processes.terminate(identity)
 
@@ -84,7 +84,7 @@ def services_run(network: NetworkRecord) -> bool:
     Returns:
         False when one of them has to be started.
     """
-    return _switch_identity(network) is not None and gateway_identity(network) is not None
+    return switch_identity(network) is not None and gateway_identity(network) is not None
 
 
 def gateway_identity(network: NetworkRecord) -> processes.ProcessIdentity | None:
@@ -100,14 +100,22 @@ def gateway_identity(network: NetworkRecord) -> processes.ProcessIdentity | None
     return processes.identity_from_pidfile(pidfile, mark=str(pidfile))
 
 
-def _switch_identity(network: NetworkRecord) -> processes.ProcessIdentity | None:
+def switch_identity(network: NetworkRecord) -> processes.ProcessIdentity | None:
+    """Find the switch's process.
+
+    Args:
+        network: The network.
+
+    Returns:
+        Its identity, or None when it does not run.
+    """
     pidfile = network.files.switch_pid
     return processes.identity_from_pidfile(pidfile, mark=str(pidfile))
 
 
 async def _ensure_switch(network: NetworkRecord, hosts: list[HostRecord]) -> None:
     await tell_switch(network, hosts)
-    if _switch_identity(network) is None:
+    if switch_identity(network) is None:
         files = network.files
         command = switch.command(files.switch_config, files.switch_pid)
         await processes.start_daemon(command, files.switch_pid, mark=str(files.switch_pid))

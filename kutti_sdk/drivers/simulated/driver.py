@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
+from pathlib import Path
 
 from kutti_sdk.core.display import Listing
 from kutti_sdk.core.driver import HostChange, VMDriver
@@ -15,6 +17,7 @@ from kutti_sdk.core.errors import (
     NetworkInUseError,
 )
 from kutti_sdk.core.events import report
+from kutti_sdk.core.findings import Finding, ok, problem
 from kutti_sdk.core.host import HostSize, VMHost
 from kutti_sdk.core.image import VMImage
 from kutti_sdk.core.names import validate_name
@@ -269,9 +272,25 @@ class SimulatedDriver(SimulatedCheckpoints, VMDriver):
         await self._world.begin("get_image", image=image.k8s_version)
         return SimulatedImage(self._world, image)
 
+    async def diagnose(self) -> list[Finding]:
+        """Find what the fault plan left behind; everything else is in order."""
+        await self._world.begin("diagnose")
+        return [
+            problem(self.name, f"there is {what}", mend=partial(self._take_away, what))
+            for what in self.faults.left_behind()
+        ] or [ok(self.name, f"{len(self._world.machines)} simulated hosts are in order")]
+
+    async def log_files(self) -> list[Path]:
+        """Name no file: there is none."""
+        return []
+
     def watch(self) -> AsyncIterator[HostChange]:
         """Follow the state of all hosts; no change is left out."""
         return self._world.changes()
+
+    async def _take_away(self, what: str) -> str:
+        self.faults.take_away(what)
+        return f"took {what} away"
 
     def _image_for_new_host(self, k8sversion: str) -> PublishedImage:
         image = self._world.images.find(k8sversion)

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 Operation: TypeAlias = Literal[
     "check",
+    "diagnose",
     "check_capacity",
     "list_networks",
     "create_network",

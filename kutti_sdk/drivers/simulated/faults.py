@@ -43,6 +43,7 @@ class FaultPlan:
         self._crashes: list[Crash] = []
         self._silent: list[Subject] = []
         self._taken_ports: dict[int, str] = {}
+        self._left_behind: list[str] = []
         self._clearings = 0
         self._on_crash: Callable[[Crash], bool] = lambda _: False
 
@@ -159,6 +160,14 @@ class FaultPlan:
         """
         self._taken_ports[port] = by
 
+    def leave_behind(self, what: str) -> None:
+        """Let something be there that nobody owns, as after a `kill -9`, until it is mended.
+
+        Args:
+            what: What the findings of `diagnose` should call it: ``a process without a host``.
+        """
+        self._left_behind.append(what)
+
     def clear(self) -> None:
         """Let everything go well from now on; what hangs goes on."""
         with self._clock.lock:
@@ -166,6 +175,7 @@ class FaultPlan:
             self._crashes.clear()
             self._silent.clear()
             self._taken_ports.clear()
+            self._left_behind.clear()
             self._clearings += 1
             self._clock.changed()
 
@@ -231,6 +241,23 @@ class FaultPlan:
             What `occupy_port` named, or None.
         """
         return self._taken_ports.get(port)
+
+    def left_behind(self) -> tuple[str, ...]:
+        """Tell what is there that nobody owns.
+
+        Returns:
+            What `leave_behind` named.
+        """
+        return tuple(self._left_behind)
+
+    def take_away(self, what: str) -> None:
+        """Remove what nobody owns.
+
+        Args:
+            what: What it is; nothing happens when it is gone.
+        """
+        if what in self._left_behind:
+            self._left_behind.remove(what)
 
     def on_crash(self, listener: Callable[[Crash], bool]) -> None:
         """Name the world that crashes are for.

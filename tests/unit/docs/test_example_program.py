@@ -22,50 +22,35 @@ async def restart_dead_nodes(cluster: kutti.Cluster) -> list[str]:
     return [node.name for node in dead]
 
 
-@pytest.fixture
-def driver() -> SimulatedDriver:
-    return SimulatedDriver()
+async def test_full_disks_are_noticed(
+    kutti_driver: SimulatedDriver, kutti_cluster: kutti.Cluster
+) -> None:
+    kutti_driver.commands.answer("df *", stdout="Use%\n 12%\n")
+    kutti_driver.commands.answer("df *", stdout="Use%\n 97%\n", host="node2")
+
+    assert await hosts_with_full_disks(kutti_cluster) == ["node2"]
 
 
-@pytest.fixture(autouse=True)
-def workspace(tmp_path):
-    kutti.set_workspace(tmp_path)
-    yield
-    kutti.set_workspace(None)
+@pytest.mark.kutti_fault("crash", "node1")
+async def test_a_node_that_crashed_is_started_again(kutti_cluster: kutti.Cluster) -> None:
+    assert await restart_dead_nodes(kutti_cluster) == ["node1"]
+    assert (await kutti_cluster.status()).running
 
 
-async def test_full_disks_are_noticed(driver: SimulatedDriver) -> None:
-    driver.commands.answer("df *", stdout="Use%\n 12%\n")
-    driver.commands.answer("df *", stdout="Use%\n 97%\n", host="node2")
-
-    cluster = await kutti.cluster("lab").using(driver).nodes(3).ensure()
-
-    assert await hosts_with_full_disks(cluster) == ["node2"]
-
-
-async def test_a_node_that_crashed_is_started_again(driver: SimulatedDriver) -> None:
-    cluster = await kutti.cluster("lab").using(driver).nodes(2).ensure()
-    driver.faults.crash("node1")
-
-    assert await restart_dead_nodes(cluster) == ["node1"]
-    assert (await cluster.status()).running
-
-
-async def test_a_node_that_cannot_be_started_is_an_error(driver: SimulatedDriver) -> None:
-    cluster = await kutti.cluster("lab").using(driver).nodes(2).ensure()
-    await cluster.stop()
-    driver.faults.fail("start", host="node2", times=1)
-
+@pytest.mark.kutti_fault("crash", "node2")
+@pytest.mark.kutti_fault("fail", "start", host="node2", times=1)
+async def test_a_node_that_cannot_be_started_is_an_error(kutti_cluster: kutti.Cluster) -> None:
     with pytest.raises(kutti.HypervisorError) as failure:
-        await restart_dead_nodes(cluster)
+        await restart_dead_nodes(kutti_cluster)
     assert failure.value.host == "node2"
 
-    assert await restart_dead_nodes(cluster) == ["node2"]
+    assert await restart_dead_nodes(kutti_cluster) == ["node2"]
 
 
-async def test_ensure_goes_on_after_a_failure(driver: SimulatedDriver) -> None:
-    spec = kutti.cluster("lab").using(driver).nodes(2)
-    driver.faults.fail("create_host", host="node2", error=kutti.NotEnoughDiskError("full"), times=1)
+async def test_ensure_goes_on_after_a_failure(kutti_driver: SimulatedDriver) -> None:
+    full = kutti.NotEnoughDiskError("the disk is full")
+    kutti_driver.faults.fail("create_host", host="node2", error=full, times=1)
+    spec = kutti.cluster("lab").nodes(2)
 
     with pytest.raises(kutti.NotEnoughDiskError):
         await spec.ensure()

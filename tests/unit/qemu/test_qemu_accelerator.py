@@ -26,7 +26,7 @@ def qemu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Qemu:
     program.chmod(0o755)
     monkeypatch.setenv("THEN", "true")
     monkeypatch.setattr(accelerator, "_CANDIDATES", {"linux": ("kvm",)})
-    monkeypatch.setattr(accelerator, "_is_offered", lambda _: True)
+    monkeypatch.setattr(accelerator, "is_offered", lambda _: True)
     monkeypatch.delenv("KUTTI_QEMU_ACCEL", raising=False)
     return Qemu(str(program), "qemu-img", (7, 2, 0))
 

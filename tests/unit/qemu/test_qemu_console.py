@@ -7,7 +7,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kutti_sdk.drivers.qemu.console import plain_text, read_console
+from kutti_sdk.core.plain_text import plain_text
+from kutti_sdk.drivers.qemu.console import read_console
 
 
 def test_the_last_lines_are_shown_without_empty_ones(tmp_path: Path) -> None:

@@ -1,0 +1,207 @@
+"""Each network, under its lock: what its records say, and what is true."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from functools import partial
+
+import anyio.to_thread
+
+from kutti_sdk.core.errors import ConflictError, CorruptStateError, KuttiError, LockTimeoutError
+from kutti_sdk.core.findings import Finding, note, ok, problem
+from kutti_sdk.core.status import HostStatus
+from kutti_sdk.drivers.qemu import layout, lifecycle, records, services
+from kutti_sdk.drivers.qemu.diagnosis.own_processes import OwnProcess, own_processes
+from kutti_sdk.drivers.qemu.diagnosis.strays import (
+    look_at_pid_file,
+    look_at_process,
+    network_lock,
+)
+from kutti_sdk.drivers.qemu.images import image_of
+from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.runtime import state
+from kutti_sdk.runtime.locks import holder
+from kutti_sdk.runtime.tasks import run_all
+
+_PROCESSES = "processes"
+
+
+async def look() -> list[Finding]:
+    """Look at all networks, and at the processes of networks that are gone.
+
+    Returns:
+        What was found.
+    """
+    ours = await own_processes()
+    names = {it.networkname for it in ours}
+    names |= set(await anyio.to_thread.run_sync(_folder_names))
+    found = await run_all(*(partial(_look_at, name, ours) for name in sorted(names)))
+    findings = [finding for some in found for finding in some]
+    if not findings:
+        findings.append(ok(_PROCESSES, f"{len(ours)} run, and each belongs to a record"))
+    return findings
+
+
+def _folder_names() -> list[str]:
+    return [
+        folder.name
+        for folder in layout.networks_folder().iterdir()
+        if folder.is_dir() and not folder.name.startswith(layout.HALF_MADE)
+    ]
+
+
+async def _look_at(networkname: str, ours: Sequence[OwnProcess]) -> list[Finding]:
+    mine = [process for process in ours if process.networkname == networkname]
+    try:
+        async with network_lock(networkname):
+            return await _look_under_lock(networkname, mine)
+    except LockTimeoutError as error:
+        return [note(f"network {networkname}", error.message, "Look again when that has ended.")]
+
+
+async def _look_under_lock(networkname: str, mine: list[OwnProcess]) -> list[Finding]:
+    findings = [await look_at_process(process) for process in mine]
+    subject = f"network {networkname}"
+    files = layout.network_files(networkname)
+    try:
+        network = await state.load(files.record, NetworkRecord)
+    except CorruptStateError as error:
+        return [*filter(None, findings), problem(subject, error.message, error.hint or "")]
+    if network is None:
+        return [*filter(None, findings), *await _without_record(networkname)]
+    unreadable = [it for it in await records.unreadable_hosts() if files.folder in it.parents]
+    findings += [
+        problem(
+            subject,
+            f"there is a host whose record cannot be read, {folder}",
+            "Mend host.json, or move the folder away: until then no host can be made there, "
+            "and no image be removed.",
+        )
+        for folder in unreadable
+    ]
+    hosts = await records.load_hosts(networkname)
+    findings += [await look_at_pid_file(network, host, mine) for host in hosts]
+    findings += await run_all(*(partial(_look_at_host, host) for host in hosts))
+    findings.append(await _services(network, hosts))
+    findings.append(await _half_made(networkname))
+    return [*filter(None, findings)]
+
+
+async def _without_record(networkname: str) -> list[Finding]:
+    folder = layout.network_files(networkname).folder
+    if not await anyio.Path(folder).exists():
+        return []
+    subject = f"network {networkname}"
+    if await anyio.to_thread.run_sync(_hosts_below, networkname):
+        return [
+            problem(
+                subject,
+                f"its record {folder / 'network.json'} is gone, and there are hosts in it",
+                "Put the file back from a backup. Without it the hosts cannot be used.",
+            )
+        ]
+    return [
+        note(
+            subject,
+            "was left by who was killed while making or deleting it",
+            f"Remove {folder}.",
+            mend=lambda: _remove_left(networkname),
+        )
+    ]
+
+
+async def _remove_left(networkname: str) -> str:
+    async with network_lock(networkname):
+        files = layout.network_files(networkname)
+        hosts = await anyio.to_thread.run_sync(_hosts_below, networkname)
+        if hosts or await anyio.Path(files.record).exists():
+            raise ConflictError(f"network {networkname} is in use again; it was left alone")
+        await anyio.to_thread.run_sync(shutil.rmtree, files.folder)
+    return f"removed what was left of network {networkname}"
+
+
+def _hosts_below(networkname: str) -> bool:
+    hosts = layout.network_files(networkname).hosts
+    return any(not path.parent.name.startswith(layout.HALF_MADE) for path in hosts.glob("*/*/*"))
+
+
+async def _look_at_host(host: HostRecord) -> Finding | None:
+    subject = f"host {host.clustername}/{host.name}"
+    if not await anyio.Path(host.files.disk).exists():
+        return problem(subject, f"its disk {host.files.disk} is gone", "Delete the host.")
+    try:
+        await image_of(host)
+    except KuttiError as error:
+        return problem(subject, error.message, error.hint or "")
+    status = await lifecycle.host_status(host)
+    if status is HostStatus.UNKNOWN:
+        return problem(
+            subject,
+            "its QEMU runs and does not answer",
+            "force_stop() ends it, and start() brings the host back.",
+        )
+    if status is HostStatus.ERROR:
+        return problem(
+            subject,
+            "QEMU has paused it, because of a full disk perhaps",
+            "Make room; then force_stop() and start() it.",
+        )
+    return None
+
+
+async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding | None:
+    running = [host for host in hosts if lifecycle.host_process(host) is not None]
+    subject = f"network {network.name}"
+    if running and not services.services_run(network):
+        return problem(
+            subject,
+            "hosts run, and its switch or its gateway does not: they cannot be reached",
+            "attach() to the cluster and use it: that starts them.",
+            mend=lambda: _heal(network, running[0]),
+        )
+    idle = services.switch_identity(network) or services.gateway_identity(network)
+    if running or idle is None or _is_starting(network, hosts):
+        return None
+    return note(
+        subject,
+        "its switch or its gateway runs, and no host does",
+        "They do no harm; they end when the next host stops.",
+        mend=lambda: _rest(network),
+    )
+
+
+def _is_starting(network: NetworkRecord, hosts: list[HostRecord]) -> bool:
+    """Whether somebody holds a host's lock: services are started side by side with hosts."""
+    return any(holder(network.sockets.lock(host.id)) is not None for host in hosts)
+
+
+async def _heal(network: NetworkRecord, host: HostRecord) -> str:
+    await lifecycle.heal_services(host)
+    return f"started the switch and the gateway of network {network.name} again"
+
+
+async def _rest(network: NetworkRecord) -> str:
+    await lifecycle.rest_services(network.name)
+    return f"ended the switch and the gateway of network {network.name}"
+
+
+async def _half_made(networkname: str) -> Finding | None:
+    hosts = layout.network_files(networkname).hosts
+    left = await anyio.to_thread.run_sync(
+        lambda: sorted(path.name for path in hosts.glob(f"*/{layout.HALF_MADE}*"))
+    )
+    if not left:
+        return None
+    return note(
+        f"network {networkname}",
+        f"there are hosts that were half made or half deleted: {', '.join(left)}",
+        "They are removed when the next host is made.",
+        mend=lambda: _sweep(networkname),
+    )
+
+
+async def _sweep(networkname: str) -> str:
+    async with network_lock(networkname):
+        await anyio.to_thread.run_sync(records.sweep, networkname)
+    return f"removed half made hosts of network {networkname}"
