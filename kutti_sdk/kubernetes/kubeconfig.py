@@ -15,6 +15,7 @@ from kutti_sdk.kubernetes.guest import Guest
 from kutti_sdk.kubernetes.node_facts import ADMIN_CONF
 from kutti_sdk.kubernetes.yaml_documents import read_documents, write_documents
 from kutti_sdk.runtime import state
+from kutti_sdk.runtime.directories import make_private
 from kutti_sdk.runtime.locks import locked
 
 VARIABLE = "KUBECONFIG"
@@ -106,7 +107,7 @@ async def write_kubeconfig(text: str, path: Path) -> None:
 
     def write() -> None:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(path.parent)
         except OSError as error:
             raise StateError(f"{path.parent} cannot be made: {error.strerror}") from error
         state.write_bytes(path, text.encode())

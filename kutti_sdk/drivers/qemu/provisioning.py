@@ -30,6 +30,7 @@ from kutti_sdk.drivers.qemu.services import tell_switch
 from kutti_sdk.drivers.qemu.settings import ImageSettings
 from kutti_sdk.images.store import LocalImage, make_sure_here, pinned
 from kutti_sdk.runtime import processes, state
+from kutti_sdk.runtime.directories import make_private
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.ssh.keys import cluster_key_pair, generate_host_key
 
@@ -189,7 +190,7 @@ async def _make_folder(record: HostRecord, image: LocalImage, own: dict[Path, by
         place.with_name(f"{layout.HALF_MADE}{place.name}.{secrets.token_hex(4)}")
     )
     try:
-        await anyio.Path(beside.folder).mkdir(mode=0o700, parents=True)
+        await anyio.to_thread.run_sync(make_private, beside.folder)
         command = [qemu.disk_tool, "create", "-q", "-f", "qcow2", "-F", "qcow2"]
         command += ["-b", str(image.disk), str(beside.disk), str(record.size.disk)]
         try:
