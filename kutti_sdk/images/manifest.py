@@ -163,7 +163,12 @@ def decode_manifest(raw: bytes) -> ImageManifest:
     try:
         manifest = msgspec.json.decode(raw, type=ImageManifest)
         K8sVersion.parse(manifest.k8s_version)
-    except (msgspec.DecodeError, UnicodeDecodeError, InvalidVersionError) as error:
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+        InvalidVersionError,
+    ) as error:
         raise ImageFormatError(
             f"{MANIFEST_NAME} is not an image manifest: {error}",
             hint="The image folder is damaged or of another kind; get the image again.",

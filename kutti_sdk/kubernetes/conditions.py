@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
@@ -89,40 +88,116 @@ async def kubernetes_status(control_plane: Guest) -> KubernetesStatus:
         last = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
         return KubernetesStatus(problem=_with_mend(last))
     try:
-        items = msgspec.json.decode(answer.stdout)["items"]
-        nodes = [_node(item) for item in items if item["kind"] == "Node"]
-        pods = [_pod(item) for item in items if item["kind"] == "Pod"]
-    except (msgspec.DecodeError, KeyError, TypeError) as error:
-        return KubernetesStatus(problem=f"the API server's answer is not understood: {error!r}")
+        return parse_status(answer.stdout)
+    except ValueError as error:
+        return KubernetesStatus(problem=f"the API server's answer is not understood: {error}")
+
+
+def parse_status(text: str) -> KubernetesStatus:
+    """Read nodes and pods as kubectl writes them.
+
+    Args:
+        text: A list of the API, in JSON.
+
+    Returns:
+        The status.
+
+    Raises:
+        ValueError: When it is none.
+    """
+    try:
+        items = msgspec.json.decode(text, type=_List).items
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
+    nodes = (_node(item) for item in items if isinstance(item, _Node))
+    pods = (_pod(item) for item in items if isinstance(item, _Pod))
     return KubernetesStatus(
         tuple(sorted(nodes, key=lambda node: node.name)),
         tuple(sorted(pods, key=lambda pod: pod.name)),
     )
 
 
-def _node(item: dict[str, Any]) -> NodeCondition:
-    status = item.get("status", {})
-    conditions = {it["type"]: it for it in status.get("conditions", ())}
-    ready = conditions.pop("Ready", {})
-    is_ready = ready.get("status") == "True"
-    problems = [kind for kind, it in conditions.items() if it.get("status") == "True"]
+# What is read of the API's objects; Go writes null for what is empty.
+
+
+class _Named(msgspec.Struct):
+    name: str
+
+
+class _Condition(msgspec.Struct):
+    type: str
+    status: str
+    reason: str | None = None
+    message: str | None = None
+
+
+class _NodeSpec(msgspec.Struct):
+    unschedulable: bool | None = None
+
+
+class _NodeInfo(msgspec.Struct, rename="camel"):
+    kubelet_version: str = ""
+
+
+class _NodeStatus(msgspec.Struct, rename="camel"):
+    conditions: list[_Condition] | None = None
+    node_info: _NodeInfo | None = None
+
+
+class _Node(msgspec.Struct, tag_field="kind", tag="Node"):
+    metadata: _Named
+    spec: _NodeSpec | None = None
+    status: _NodeStatus | None = None
+
+
+class _PodSpec(msgspec.Struct, rename="camel"):
+    node_name: str | None = None
+
+
+class _Container(msgspec.Struct, rename="camel"):
+    ready: bool = False
+    restart_count: int = 0
+
+
+class _PodStatus(msgspec.Struct, rename="camel"):
+    phase: str = ""
+    container_statuses: list[_Container] | None = None
+
+
+class _Pod(msgspec.Struct, tag_field="kind", tag="Pod"):
+    metadata: _Named
+    spec: _PodSpec | None = None
+    status: _PodStatus | None = None
+
+
+class _List(msgspec.Struct):
+    items: list[_Node | _Pod]
+
+
+def _node(item: _Node) -> NodeCondition:
+    status = item.status or _NodeStatus()
+    conditions = {it.type: it for it in status.conditions or ()}
+    ready = conditions.pop("Ready", None)
+    is_ready = ready is not None and ready.status == "True"
+    problems = [kind for kind, it in conditions.items() if it.status == "True"]
     if not is_ready:
-        problems.insert(0, ready.get("message") or ready.get("reason") or "no word of its kubelet")
-    if item.get("spec", {}).get("unschedulable"):
+        told = (ready.message or ready.reason) if ready else None
+        problems.insert(0, told or "no word of its kubelet")
+    if item.spec and item.spec.unschedulable:
         problems.append("takes no new pods")
-    version = status.get("nodeInfo", {}).get("kubeletVersion", "")
-    return NodeCondition(item["metadata"]["name"], is_ready, version, tuple(problems))
+    version = status.node_info.kubelet_version if status.node_info else ""
+    return NodeCondition(item.metadata.name, is_ready, version, tuple(problems))
 
 
-def _pod(item: dict[str, Any]) -> SystemPod:
-    status = item.get("status", {})
-    containers = status.get("containerStatuses") or []
+def _pod(item: _Pod) -> SystemPod:
+    status = item.status or _PodStatus()
+    containers = status.container_statuses or []
     return SystemPod(
-        item["metadata"]["name"],
-        item.get("spec", {}).get("nodeName", ""),
-        status.get("phase", ""),
-        bool(containers) and all(it.get("ready") for it in containers),
-        sum(it.get("restartCount", 0) for it in containers),
+        item.metadata.name,
+        (item.spec.node_name if item.spec else None) or "",
+        status.phase,
+        bool(containers) and all(it.ready for it in containers),
+        sum(it.restart_count for it in containers),
     )
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from kutti_sdk.kubernetes.guest import Guest
 from kutti_sdk.kubernetes.node_facts import ADMIN_CONF
 from kutti_sdk.kubernetes.yaml_documents import read_documents, write_documents
 from kutti_sdk.runtime import state
+from kutti_sdk.runtime.directories import make_private
 from kutti_sdk.runtime.locks import locked
 
 VARIABLE = "KUBECONFIG"
 """Environment variable of kubectl that names its files, separated as in PATH."""
 
 _LISTS = ("clusters", "users", "contexts")
+_LARGEST = 64 * 1024  # characters of one cluster's; kubeadm's have 6,000
 
 
 async def read_kubeconfig(control_plane: Guest, server: str) -> str:
@@ -34,7 +37,8 @@ async def read_kubeconfig(control_plane: Guest, server: str) -> str:
         ``kutti-NAME``.
 
     Raises:
-        KubernetesError: When there is none, because Kubernetes was not initialised.
+        KubernetesError: When there is none, because Kubernetes was not initialised, or
+            what is there is not what kubeadm writes.
     """
     answer = await control_plane.run("kubeconfig", f"cat {ADMIN_CONF}\n")
     if not answer.ok:
@@ -44,29 +48,46 @@ async def read_kubeconfig(control_plane: Guest, server: str) -> str:
             cluster=control_plane.cluster,
             host=control_plane.name,
         )
-    return rewritten(answer.stdout, f"kutti-{control_plane.cluster}", f"https://{server}")
+    try:
+        return rewritten(answer.stdout, f"kutti-{control_plane.cluster}", f"https://{server}")
+    except InvalidInputError as error:
+        raise KubernetesError(
+            f"{control_plane.name} has a kubeconfig that is not kubeadm's: {error.message}",
+            hint=f"Look at {ADMIN_CONF} on it, and at who can write there.",
+            cluster=control_plane.cluster,
+            host=control_plane.name,
+        ) from error
 
 
 def rewritten(text: str, name: str, server: str) -> str:
     """Give a kubeconfig of one cluster, user and context another name and server.
 
+    It comes from a host, and hosts are not trusted. Only certificates and keys are taken
+    over. Whatever else a kubeconfig can hold has kubectl run programs, read files of this
+    machine, or ask a proxy, and that is for its user to decide.
+
     Args:
-        text: The kubeconfig.
+        text: The kubeconfig, as kubeadm writes it.
         name: What all three are called.
         server: URL of the API server.
 
     Returns:
         The new kubeconfig.
+
+    Raises:
+        InvalidInputError: When it is none, or lacks a certificate or key.
     """
-    config = read_documents(text, what="the kubeconfig")[0]
-    cluster = config["clusters"][0]["cluster"]
-    user = config["users"][0]["user"]
+    if len(text) > _LARGEST:
+        raise InvalidInputError(f"the kubeconfig has {len(text)} characters")
+    documents = read_documents(text, what="the kubeconfig")
+    cluster = _embedded(documents, "cluster", ("certificate-authority-data",))
+    user = _embedded(documents, "user", ("client-certificate-data", "client-key-data"))
     return write_documents(
         {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": name, "cluster": {**cluster, "server": server}}],
-            "users": [{"name": name, "user": dict(user)}],
+            "users": [{"name": name, "user": user}],
             "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
             "current-context": name,
         }
@@ -86,7 +107,7 @@ async def write_kubeconfig(text: str, path: Path) -> None:
 
     def write() -> None:
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(path.parent)
         except OSError as error:
             raise StateError(f"{path.parent} cannot be made: {error.strerror}") from error
         state.write_bytes(path, text.encode())
@@ -154,6 +175,18 @@ def users_kubeconfig() -> Path:
     """
     named = [path for path in os.environ.get(VARIABLE, "").split(os.pathsep) if path]
     return Path(named[0] if named else "~/.kube/config").expanduser()
+
+
+def _embedded(documents: list[dict[str, Any]], kind: str, keys: Sequence[str]) -> dict[str, str]:
+    """Take what is in a kubeconfig itself, in base64, of its first cluster or user."""
+    try:
+        entry = documents[0][f"{kind}s"][0][kind]
+        found = {key: str(entry[key]) for key in keys}
+        for value in found.values():
+            b64decode(value, validate=True)
+    except (LookupError, TypeError, ValueError) as error:
+        raise InvalidInputError(f"its {kind} has no {' and '.join(keys)}") from error
+    return found
 
 
 def _replace_entries(entries: list[Any], new: list[Any]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from kutti_sdk.core.errors import (
     CertificatesExpiredError,
@@ -15,9 +15,6 @@ from kutti_sdk.core.errors import (
 from kutti_sdk.core.versions import K8sVersion
 from kutti_sdk.kubernetes.guest import Guest
 from kutti_sdk.kubernetes.jobs import JOBS
-
-if TYPE_CHECKING:
-    from cryptography.x509 import Certificate
 
 INIT = "kubeadm-init"
 """Name of the job that makes a control plane."""
@@ -37,6 +34,8 @@ KILLED = "killed"
 ADMIN_CONF = "/etc/kubernetes/admin.conf"
 
 _EMULATED = "qemu"  # systemd-detect-virt(1): QEMU without KVM, whatever emulates it
+
+_SECONDS = re.compile(r"[0-9]{1,11}")  # since the epoch; dates of Python end before 12 digits
 
 _PKI = "/etc/kubernetes/pki"
 _KUBELET_CERTIFICATE = "/var/lib/kubelet/pki/kubelet-client-current.pem"
@@ -123,13 +122,38 @@ async def ask_node(guest: Guest, *, phase: str) -> NodeFacts:
         The facts now.
 
     Raises:
-        KubernetesError: When it cannot answer.
+        KubernetesError: When it cannot answer, or its answers make no sense.
     """
     answers = await guest.do("facts", _QUESTIONS, phase=phase)
+    try:
+        return parse_facts(answers)
+    except ValueError as error:
+        raise KubernetesError(
+            f"what {guest.name} says of itself makes no sense: {error}",
+            phase=phase,
+            log=answers[-2000:],
+            cluster=guest.cluster,
+            host=guest.name,
+        ) from error
+
+
+def parse_facts(answers: str) -> NodeFacts:
+    """Read a node's answers.
+
+    Args:
+        answers: A name, a blank and an answer on each line.
+
+    Returns:
+        The facts.
+
+    Raises:
+        ValueError: When one makes no sense.
+    """
     facts = dict(line.split(" ", 1) for line in answers.splitlines() if " " in line)
-    clock = datetime.fromtimestamp(int(facts.get("clock") or 0), UTC)
+    clock = _moment(facts.get("clock") or "0")
     certificates = {
-        name: b64decode(facts.get(name, "")) for name in ("api-server", "kubelet-client")
+        name: b64decode(facts.get(name, ""), validate=True)
+        for name in ("api-server", "kubelet-client")
     }
     return NodeFacts(
         kubeadm=_version(facts.get("kubeadm", "")),
@@ -139,12 +163,8 @@ async def ask_node(guest: Guest, *, phase: str) -> NodeFacts:
         has_kubelet="kubelet" in facts,
         init=facts.get("init"),
         join=facts.get("join"),
-        authority=b64decode(facts.get("authority", "")),
-        expired=tuple(
-            name
-            for name, pem in certificates.items()
-            if pem and _certificate(pem).not_valid_after_utc < clock
-        ),
+        authority=b64decode(facts.get("authority", ""), validate=True),
+        expired=tuple(name for name, pem in certificates.items() if pem and _end_of(pem) < clock),
     )
 
 
@@ -213,7 +233,17 @@ def _version(text: str) -> K8sVersion | None:
         return None
 
 
-def _certificate(pem: bytes) -> Certificate:
-    from cryptography.x509 import load_pem_x509_certificate
+def _moment(seconds: str) -> datetime:
+    if _SECONDS.fullmatch(seconds) is None:
+        raise ValueError(f"{seconds[:40]!r} is no time")
+    return datetime.fromtimestamp(int(seconds), UTC)
 
-    return load_pem_x509_certificate(pem)
+
+def _end_of(pem: bytes) -> datetime:
+    """Tell until when a certificate is valid."""
+    from cryptography.x509 import InvalidVersion, load_pem_x509_certificate
+
+    try:
+        return load_pem_x509_certificate(pem).not_valid_after_utc
+    except InvalidVersion as error:
+        raise ValueError(str(error)) from error

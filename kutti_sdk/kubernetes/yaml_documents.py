@@ -30,7 +30,7 @@ def read_documents(text: str, *, what: str) -> list[dict[str, Any]]:
 
     try:
         documents = [document for document in _yaml().load_all(text) if document is not None]
-    except YAMLError as error:
+    except (YAMLError, ValueError, RecursionError) as error:  # of dates and depths that none are
         raise InvalidInputError(f"{what} is not YAML: {error}") from error
     if not all(isinstance(document, dict) for document in documents):
         raise InvalidInputError(f"{what} is YAML, but no mapping", hint="Write it as key: value.")

@@ -29,6 +29,9 @@ WORKSPACE_VARIABLE = "KUTTI_WORKSPACE"
 _APPLICATION = "kutti"
 _LONGEST_RUNTIME_PATH = 70  # of the 107 bytes that a unix socket's path may have on Linux
 
+_PRIVATE = 0o700
+_WRITABLE_BY_OTHERS = 0o022
+
 _workspace: Path | None = None
 
 
@@ -117,11 +120,7 @@ def runtime_dir() -> Path:
     path = runtime_path()
     if hasattr(os, "getuid"):
         status = path.lstat()
-        if (
-            not stat.S_ISDIR(status.st_mode)
-            or status.st_uid != os.getuid()
-            or stat.S_IMODE(status.st_mode) & 0o077
-        ):
+        if not stat.S_ISDIR(status.st_mode) or stat.S_IMODE(status.st_mode) & 0o077:
             raise StateError(
                 f"{path} is not a folder for this user alone",
                 hint=f'Remove it or "chmod 700" it, or set {WORKSPACE_VARIABLE} to another folder.',
@@ -139,6 +138,21 @@ def runtime_path() -> Path:
         StateError: When it cannot be made.
     """
     return _made(_short_enough(_below("run") or _user_runtime_path()))
+
+
+def make_private(path: Path) -> None:
+    """Make a folder for this user alone, and those on the way to it that are missing.
+
+    Args:
+        path: The folder; left as it is when it is there.
+
+    Raises:
+        OSError: When one cannot be made.
+    """
+    # Not by parents=True: that leaves the modes of all but the last to the umask.
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(mode=_PRIVATE, exist_ok=True)
 
 
 def _resolved(path: str | os.PathLike[str]) -> Path:
@@ -179,11 +193,21 @@ def _short_enough(path: Path) -> Path:
 def _made(path: Path) -> Path:
     hint = f"Set {WORKSPACE_VARIABLE} to a folder that you may write to."
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(path)
     except OSError as error:
         raise StateError(
             f"the folder {path} cannot be made: {error.strerror}", hint=hint
         ) from error
+    if hasattr(os, "getuid") and not _is_safe(path.stat()):
+        raise StateError(
+            f"{path} belongs to another user, or others may write to it",
+            hint=f'"chmod go-w" it if it is yours, or set {WORKSPACE_VARIABLE} to another folder.',
+        )
     if not os.access(path, os.W_OK | os.X_OK):
         raise StateError(f"the folder {path} may not be written to", hint=hint)
     return path
+
+
+def _is_safe(status: os.stat_result) -> bool:
+    """Tell whether nobody else can put anything in a folder."""
+    return status.st_uid == os.getuid() and not stat.S_IMODE(status.st_mode) & _WRITABLE_BY_OTHERS

@@ -26,6 +26,7 @@ import psutil
 from kutti_sdk.core.errors import HypervisorError
 
 _ON_LINUX = sys.platform.startswith("linux")
+_PRIVATE = 0o077  # umask of programs: what they make is for this user alone
 _STEP = 0.1  # seconds, where the system cannot tell when a process ends
 _DYING = 5.0  # seconds that a killed process has to be gone, on a busy machine
 _LAST_WORDS = 2000  # bytes of a failed program's output that an error quotes
@@ -198,7 +199,11 @@ async def follow(argv: Sequence[str], on_output: Callable[[str], None]) -> None:
         with anyio.CancelScope(shield=True):  # or it could be started and nobody know of it
             try:
                 process = await anyio.open_process(
-                    argv, stdin=subprocess.DEVNULL, stderr=errors, start_new_session=True
+                    argv,
+                    stdin=subprocess.DEVNULL,
+                    stderr=errors,
+                    start_new_session=True,
+                    umask=_PRIVATE,
                 )
             except OSError as error:
                 raise _not_started(argv[0], error) from error
@@ -258,6 +263,7 @@ async def _run_in_session(argv: Sequence[str], output: IO[bytes], errors: IO[byt
     with anyio.CancelScope(shield=True):  # or it could be started and nobody know of it
         process = await anyio.open_process(
             argv,
+            umask=_PRIVATE,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,

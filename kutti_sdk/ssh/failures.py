@@ -28,7 +28,7 @@ def connect_failure(error: Exception, endpoint: Endpoint) -> SSHConnectionError:
     match error:
         case asyncssh.HostKeyNotVerifiable():
             kind = HostKeyMismatchError
-            message = f"{place} did not prove to be the expected host"
+            message = f"{place} did not prove to be the expected host: {error.reason}"
             hint = _host_key_hint(endpoint)
         case asyncssh.PermissionDenied():
             kind = SSHAuthenticationError

@@ -74,6 +74,7 @@ async def _connect(
         keys = await _client_keys(endpoint, agents)
         return await asyncssh.connect(
             *(() if connected else (endpoint.address, endpoint.port)),
+            client_factory=lambda: _Doorkeeper(credentials.host_key),
             sock=connected,
             config=None,
             username=credentials.username,
@@ -93,6 +94,23 @@ async def _connect(
             keepalive_interval=KEEPALIVE_INTERVAL,
             keepalive_count_max=KEEPALIVE_COUNT,
         )
+
+
+class _Doorkeeper(asyncssh.SSHClient):
+    """Tells the key of a server that is not trusted, so that people can compare it."""
+
+    def __init__(self, expected: str | None) -> None:
+        self._expected = expected
+
+    def validate_host_public_key(
+        self, _host: str, _addr: str, _port: int, key: asyncssh.SSHKey
+    ) -> bool:
+        """Refuse a key that is not among those that are trusted."""
+        shown = key.get_fingerprint()
+        if self._expected is None:
+            raise asyncssh.HostKeyNotVerifiable(f"it shows the key {shown}, which is not known")
+        wanted = asyncssh.import_public_key(self._expected).get_fingerprint()
+        raise asyncssh.HostKeyNotVerifiable(f"it shows the key {shown}, and {wanted} is expected")
 
 
 async def _client_keys(

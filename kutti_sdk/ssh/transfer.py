@@ -21,6 +21,7 @@ from kutti_sdk.core.errors import FileTransferError
 from kutti_sdk.ssh.connections import BRIEFLY, PATIENCE, Channel, open_channel
 from kutti_sdk.ssh.endpoint import Endpoint
 from kutti_sdk.ssh.failures import lost_connection
+from kutti_sdk.ssh.fetching import fetch_tree
 from kutti_sdk.ssh.progress import Progress
 
 
@@ -71,13 +72,12 @@ async def get(
         target = _target(remote, local)
         beside = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
         try:
-            await client.get(
+            await fetch_tree(
+                client,
                 remote,
                 beside / target.name,
-                preserve=True,
                 recurse=recurse,
-                sparse=False,
-                progress_handler=_counter(progress, recurse=recurse),
+                progress=_counter(progress, recurse=recurse),
             )
             os.replace(beside / target.name, target)  # noqa: PTH105 - beside is a Path
         finally:

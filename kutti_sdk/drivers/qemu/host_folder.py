@@ -12,6 +12,7 @@ from kutti_sdk.drivers.qemu import layout, records
 from kutti_sdk.drivers.qemu.records import HostRecord
 from kutti_sdk.images.store import LocalImage, pinned
 from kutti_sdk.runtime import state
+from kutti_sdk.runtime.directories import make_private
 
 
 async def make_host_folder(
@@ -36,7 +37,7 @@ async def make_host_folder(
         place.with_name(f"{layout.HALF_MADE}{place.name}.{secrets.token_hex(4)}")
     )
     try:
-        await anyio.Path(beside.folder).mkdir(mode=0o700, parents=True)
+        await anyio.to_thread.run_sync(make_private, beside.folder)
         await fill(beside)
         for name, content in own.items():
             await anyio.to_thread.run_sync(state.write_bytes, beside.folder / name, content)

@@ -36,7 +36,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kutti_sdk.runtime.directories import data_dir, runtime_dir
+from kutti_sdk.runtime.directories import data_dir, make_private, runtime_dir
 
 HALF_MADE = "."
 """First character of the names of folders that are not complete."""
@@ -253,7 +253,7 @@ def networks_folder() -> Path:
         The folder.
     """
     folder = data_dir() / "qemu" / "networks"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     return folder
 
 

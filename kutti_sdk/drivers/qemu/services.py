@@ -168,6 +168,7 @@ def _switch_config(network: NetworkRecord, hosts: list[HostRecord]) -> SwitchCon
         domain=network.domain,
         log=network.files.switch_log,
         leases=tuple(
-            Lease(host.name, parse_mac(host.mac), IPv4Address(host.address)) for host in hosts
+            Lease(host.name, parse_mac(host.mac), IPv4Address(host.address), port=host.id)
+            for host in hosts
         ),
     )

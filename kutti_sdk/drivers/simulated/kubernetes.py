@@ -69,8 +69,12 @@ This node has joined the cluster
 _KUBECONFIG = """\
 apiVersion: v1
 kind: Config
-clusters: [{name: kubernetes, cluster: {server: "https://simulated:6443"}}]
-users: [{name: kubernetes-admin, user: {}}]
+clusters:
+- name: kubernetes
+  cluster: {server: "https://simulated:6443", certificate-authority-data: c2ltdWxhdGVk}
+users:
+- name: kubernetes-admin
+  user: {client-certificate-data: c2ltdWxhdGVk, client-key-data: c2ltdWxhdGVk}
 contexts: [{name: default, context: {cluster: kubernetes, user: kubernetes-admin}}]
 current-context: default
 """

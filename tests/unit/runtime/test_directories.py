@@ -117,7 +117,7 @@ def test_a_long_path_is_replaced_by_one_that_sockets_can_have(
 
 
 @posix_only
-@pytest.mark.parametrize("mode", [0o755, 0o710, 0o770, 0o701])
+@pytest.mark.parametrize("mode", [0o755, 0o710, 0o750, 0o701])
 def test_a_runtime_folder_open_to_others_is_refused(workspace: Path, mode: int) -> None:
     runtime_dir().chmod(mode)
     with pytest.raises(StateError, match=r"(?s)not a folder for this user alone.*Hint: .*chmod"):
@@ -125,13 +125,52 @@ def test_a_runtime_folder_open_to_others_is_refused(workspace: Path, mode: int) 
 
 
 @posix_only
-def test_a_runtime_folder_of_somebody_else_is_refused(
-    workspace: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("mode", [0o720, 0o777, 0o702, 0o1777])
+@pytest.mark.parametrize("folder", ALL.values())
+def test_a_folder_that_others_may_write_to_is_refused(
+    workspace: Path, folder: Callable[[], Path], mode: int
 ) -> None:
-    runtime_dir()
+    folder().chmod(mode)
+    with pytest.raises(StateError, match=r"(?s)others may write to it.*Hint: .*chmod go-w"):
+        folder()
+
+
+@posix_only
+@pytest.mark.parametrize("folder", ALL.values())
+def test_a_folder_of_somebody_else_is_refused(
+    workspace: Path, folder: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder()
     monkeypatch.setattr("os.getuid", lambda: 12345)
-    with pytest.raises(StateError, match="not a folder for this user alone"):
-        runtime_dir()
+    with pytest.raises(StateError, match="belongs to another user"):
+        folder()
+
+
+@posix_only
+@pytest.mark.parametrize("folder", ALL.values())
+def test_a_link_that_somebody_planted_to_a_folder_of_theirs_is_refused(
+    workspace: Path, folder: Callable[[], Path]
+) -> None:
+    (workspace / "theirs").mkdir()
+    (workspace / "theirs").chmod(0o777)
+    folder().rmdir()
+    (workspace / next(name for name, it in ALL.items() if it is folder)).symlink_to(
+        workspace / "theirs"
+    )
+    with pytest.raises(StateError, match="others may write to it"):
+        folder()
+
+
+@posix_only
+def test_folders_are_for_this_user_alone_whatever_the_umask(workspace: Path) -> None:
+    set_workspace(workspace / "a" / "b")
+    before = os.umask(0)
+    try:
+        folders = [folder() for folder in ALL.values()]
+    finally:
+        os.umask(before)
+    for folder in (workspace / "a", workspace / "a" / "b", *folders):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
 @posix_only

@@ -99,11 +99,16 @@ async def test_idle_connections_are_closed(
 
 
 async def test_another_host_at_the_address_is_refused(sshd: Server, anyio_backend: str) -> None:
-    stranger = other(sshd.credentials, host_key=generate_host_key().public_line)
+    expected = generate_host_key().public_line
+    stranger = other(sshd.credentials, host_key=expected)
     with pytest.raises(HostKeyMismatchError, match="did not prove to be") as caught:
         await stranger.run_with_results(sshd.address, "true")
     assert "port forwards" in (caught.value.hint or "")
     assert caught.value.host == sshd.address
+    shown = sshd.credentials.host_key
+    assert shown is not None
+    for line in (shown, expected):  # as ssh-keygen -l shows them
+        assert asyncssh.import_public_key(line).get_fingerprint() in caught.value.message
 
 
 async def test_a_host_with_keys_of_another_kind_is_refused(
@@ -127,6 +132,7 @@ async def test_known_hosts_are_looked_up(
                 sshd.address, "true"
             )
         assert str(known) in (caught.value.hint or "")
+        assert "it shows the key SHA256:" in caught.value.message
     known.write_text(line)
     friend = other(sshd.credentials, host_key=None, known_hosts=known)
     assert (await friend.run_with_results(sshd.address, "true")).ok

@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0  # seconds; a stuck test fails, a slow machine does not
 
-NODE1 = Lease("node1", bytes.fromhex("525400000001"), IPv4Address("192.168.125.11"))
-NODE2 = Lease("node2", bytes.fromhex("525400000002"), IPv4Address("192.168.125.12"))
-NODE3 = Lease("node3", bytes.fromhex("525400000003"), IPv4Address("192.168.125.13"))
-GATEWAY = Lease("gateway", bytes.fromhex("5255c0a87d02"), IPv4Address("192.168.125.2"))
+NODE1 = Lease("node1", bytes.fromhex("525400000001"), IPv4Address("192.168.125.11"), "node1")
+NODE2 = Lease("node2", bytes.fromhex("525400000002"), IPv4Address("192.168.125.12"), "node2")
+NODE3 = Lease("node3", bytes.fromhex("525400000003"), IPv4Address("192.168.125.13"), "node3")
+GATEWAY = Lease("gateway", bytes.fromhex("5255c0a87d02"), IPv4Address("192.168.125.2"), "gateway")
 SERVICE = IPv4Address("192.168.125.1")
 
 
@@ -149,6 +149,11 @@ class Guest:
 
     def send(self, *frames: EthernetFrame) -> None:
         self.send_raw(b"".join(framed(frame.pack()) for frame in frames))
+
+    def swallow(self) -> None:
+        """Take whatever there is, so that this guest is not one that does not read."""
+        assert self._connection is not None
+        self._connection.recv(1024 * 1024)
 
     def receive(self) -> EthernetFrame:
         (length,) = struct.unpack("!I", self._read(4))

@@ -65,6 +65,11 @@ def test_a_newer_drivers_keys_are_ignored(tmp_path: Path) -> None:
             {"leases": [{**GOOD["leases"][0], "address": str(NODE2.address)}, GOOD["leases"][1]]},
             "the address of node2: .* is already the address of node1",
         ),
+        (
+            {"leases": [{**GOOD["leases"][0], "port": "node2"}, GOOD["leases"][1]]},
+            "two hosts have the same port",
+        ),
+        ({"leases": [{**GOOD["leases"][0], "port": ""}]}, "port: must be a text"),
         ({"resolver_port": True}, "resolver_port"),
         ({"network": None}, "network: must be a text"),
     ],

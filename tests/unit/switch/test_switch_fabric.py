@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 import pytest
-from switch_harness import NODE1, NODE2, framed
+from switch_harness import NODE1, NODE2, framed, make_config
 
 from kutti_sdk.drivers.qemu.switch import fabric as fabric_module
 from kutti_sdk.drivers.qemu.switch.fabric import MAX_STATIONS, Fabric
+from kutti_sdk.drivers.qemu.switch.guard import Guard
 from kutti_sdk.drivers.qemu.switch.port import Port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 SERVICE_MAC = bytes.fromhex("5257c0a87d01")
 
 
 @pytest.fixture
-def fabric() -> Fabric:
-    return Fabric(IPv4Network("192.168.125.0/24"), SERVICE_MAC, lambda _: False)
+def fabric(tmp_path: Path) -> Fabric:
+    guard = Guard(replace(make_config(tmp_path), leases=()))
+    return Fabric(IPv4Network("192.168.125.0/24"), SERVICE_MAC, guard, lambda _: False)
 
 
 @pytest.fixture

@@ -40,11 +40,14 @@ class Lease:
         hostname: An RFC 1123 label in lower case; also the host's DNS name.
         mac: The hardware address, six bytes.
         address: The fixed IPv4 address.
+        port: Name of the host's socket without its ending; from there alone the two addresses
+            are taken.
     """
 
     hostname: str
     mac: bytes
     address: IPv4Address
+    port: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class SwitchConfig:
                 "hostname": lease.hostname,
                 "mac": format_mac(lease.mac),
                 "address": str(lease.address),
+                "port": lease.port,
             }
             for lease in self.leases
         ]
@@ -214,6 +218,7 @@ def _lease(fields: dict[str, Any]) -> Lease:
         hostname=_parsed(_label, fields, "hostname"),
         mac=mac,
         address=_parsed(IPv4Address, fields, "address"),
+        port=_text(fields, "port"),
     )
 
 
@@ -236,3 +241,5 @@ def _check_addresses(config: SwitchConfig) -> None:
         taken[address] = what
     if len({lease.mac for lease in config.leases}) != len(config.leases):
         raise ValueError("leases: two hosts have the same mac")
+    if len({lease.port for lease in config.leases}) != len(config.leases):
+        raise ValueError("leases: two hosts have the same port")

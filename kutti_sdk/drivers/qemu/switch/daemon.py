@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from . import EXIT_ALREADY_RUNNING, EXIT_BAD_CONFIG, EXIT_FAILED
 from .config import load
 from .errors import AlreadyRunningError, ConfigError, SwitchError
+from .log_limit import LogLimit
 from .pidfile import PidFile
 from .switch import Switch
 
@@ -95,6 +96,7 @@ def _run_daemon(
     os.chdir("/")
     _redirect_standard_streams(log)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger().handlers[0].addFilter(LogLimit())
     try:
         switch = Switch(config, config_path)
         pidfile.write()

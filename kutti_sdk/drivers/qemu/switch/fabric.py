@@ -1,6 +1,7 @@
 """The switching itself: which frame goes to which ports.
 
-A learning bridge (IEEE 802.1D) with one special port. Slirp, the NAT gateway, answers whatever it
+A learning bridge (IEEE 802.1D) that asks the guard whether senders are who they say, with one
+special port. Slirp, the NAT gateway, answers whatever it
 sees as if it were meant for it, with TCP resets for other hosts' connections; therefore it gets
 ARP broadcasts and frames to itself and nothing else. IPv6 stays between the hosts.
 """
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Final
 
 from .config import GATEWAY_MAC_PREFIX
 from .errors import PacketError
-from .ethernet import ETHERTYPE_ARP, is_group
+from .ethernet import is_group
+from .guard import ARP_TYPE, IPV4_TYPE, TAG_TYPES
 from .port import LENGTH, MAX_FRAME, Port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from ipaddress import IPv4Network
+
+    from .guard import Guard
 
 __all__ = ["MAX_STATIONS", "STATION_SECONDS", "Fabric"]
 
@@ -29,7 +33,8 @@ STATION_SECONDS: Final = 300.0
 
 _BUFFER_SIZE: Final = 256 * 1024
 _HEADER_SIZE: Final = 14
-_ARP_TYPE: Final = ETHERTYPE_ARP.to_bytes(2)
+_IPV4_SENDER: Final = 26
+_LOOKED_INTO: Final = (ARP_TYPE, *TAG_TYPES)
 
 
 class _Station:
@@ -48,15 +53,21 @@ class Fabric:
     Args:
         network: The network, which tells the gateway's hardware addresses from others.
         service_mac: The switch's own hardware address.
+        guard: Knows which addresses hosts may send from.
         take: Sees each frame to the service or to everybody, and tells whether it consumed it.
     """
 
     def __init__(
-        self, network: IPv4Network, service_mac: bytes, take: Callable[[bytes], bool]
+        self,
+        network: IPv4Network,
+        service_mac: bytes,
+        guard: Guard,
+        take: Callable[[bytes], bool],
     ) -> None:
         self._first_address = network.network_address.packed
         self._last_address = network.broadcast_address.packed
         self._service_mac = service_mac
+        self._guard = guard
         self._take = take
         self._hosts: list[Port] = []
         self._gateway: tuple[Port, ...] = ()
@@ -90,7 +101,7 @@ class Fabric:
         ports = None if is_group(destination) else self._ports_to(destination, None)
         run = memoryview(LENGTH.pack(len(frame)) + frame)
         for port in self._hosts if ports is None else ports:
-            port.send(run, 1)
+            port.send(run, 1, None)
 
     def receive(self, port: Port) -> bool:
         """Read once from a port and forward what came.
@@ -113,43 +124,56 @@ class Fabric:
     def _forward(self, port: Port, end: int) -> int:
         """Forward the whole frames of the buffer; return where the first unfinished one begins.
 
-        Frames in a row between the same two addresses, the rule under load, are routed once and
+        Frames in a row between the same addresses, the rule under load, are routed once and
         sent as one piece.
         """
         buffer = self._buffer
         now = time.monotonic()
         ports: Sequence[Port] | None = ()
-        addresses = b""
+        flow = b""
         position = run_start = frames = 0
         while end - position >= LENGTH.size:
             start = position + LENGTH.size
             (length,) = LENGTH.unpack_from(buffer, position)
             if length > MAX_FRAME:
                 raise PacketError(f"a frame of {length} bytes")
-            if start + length > end:
+            stop = start + length
+            if stop > end:
                 break
             # A frame that is too short to have addresses goes nowhere.
-            next_addresses = bytes(buffer[start : start + 12]) if length >= _HEADER_SIZE else b""
-            if next_addresses != addresses or ports is None:
+            next_flow = b""
+            if length >= _HEADER_SIZE:
+                sender = start + _IPV4_SENDER
+                next_flow = bytes(buffer[start : start + _HEADER_SIZE])
+                next_flow += buffer[min(sender, stop) : min(sender + 4, stop)]
+            if next_flow != flow or ports is None:
                 for out in ports or ():
-                    out.send(buffer[run_start:position], frames)
-                addresses, run_start, frames = next_addresses, position, 0
-                ports = self._route(port, addresses, now)
+                    out.send(buffer[run_start:position], frames, port)
+                flow, run_start, frames = next_flow, position, 0
+                ports = self._route(port, flow, now)
                 if ports is None:
-                    self._inspect(port, buffer[position : start + length])
+                    self._inspect(port, buffer[position:stop])
             frames += 1
-            position = start + length
+            position = stop
         for out in ports or ():
-            out.send(buffer[run_start:position], frames)
+            out.send(buffer[run_start:position], frames, port)
         return position
 
-    def _route(self, port: Port, addresses: bytes, now: float) -> Sequence[Port] | None:
-        """Return the ports for frames between two addresses, or None to look into each frame."""
-        if not addresses or not self._learn(port, addresses[6:], now):
+    def _route(self, port: Port, flow: bytes, now: float) -> Sequence[Port] | None:
+        """Return the ports for the frames of a flow, or None to look into each frame.
+
+        Args:
+            port: Where they come from.
+            flow: Their Ethernet header and, where they are IPv4 packets, their sender.
+            now: Monotonic time.
+        """
+        if not flow or not self._learn(port, flow[6:12], now):
             return ()
-        destination = addresses[:6]
-        if is_group(destination) or destination == self._service_mac:
+        destination, kind = flow[:6], flow[12:14]
+        if is_group(destination) or destination == self._service_mac or kind in _LOOKED_INTO:
             return None
+        if kind == IPV4_TYPE and not self._guard.permits_address(port, flow[_HEADER_SIZE:]):
+            return ()
         return self._ports_to(destination, port)
 
     def _ports_to(self, destination: bytes, source: Port | None) -> Sequence[Port]:
@@ -161,20 +185,29 @@ class Fabric:
         return () if station.port is source else (station.port,)
 
     def _inspect(self, port: Port, run: memoryview) -> None:
-        """Forward one frame to the service or to everybody."""
+        """Forward one frame, to the service or to everybody perhaps."""
         frame = bytes(run[LENGTH.size :])
+        if not self._guard.permits(port, frame):
+            return
+        destination = frame[:6]
+        if not is_group(destination) and destination != self._service_mac:
+            for out in self._ports_to(destination, port):
+                out.send(run, 1, port)
+            return
         if self._take(frame):
             return
         for out in self._hosts:
             if out is not port:
-                out.send(run, 1)
-        if not port.is_gateway and frame[12:14] == _ARP_TYPE:
+                out.send(run, 1, port)
+        if not port.is_gateway and frame[12:14] == ARP_TYPE:
             for out in self._gateway:
-                out.send(run, 1)
+                out.send(run, 1, port)
 
     def _learn(self, port: Port, mac: bytes, now: float) -> bool:
         """Remember where a hardware address is; return whether its frames may enter there."""
         if is_group(mac) or mac == self._service_mac:
+            return False
+        if not self._guard.permits_mac(port, mac):
             return False
         if not port.is_gateway and self._belongs_to_gateway(mac):
             return False

@@ -21,7 +21,10 @@ MAX_FRAME: Final = 64 * 1024 + 14
 """The longest frame in bytes: what virtio-net can send with its Ethernet header."""
 
 MAX_BACKLOG: Final = 1024 * 1024
-"""Bytes that wait for a guest that does not read; then its frames are dropped."""
+"""Bytes of one sender that wait for a guest that does not read; then its frames are dropped."""
+
+_MANY: Final = 4 * MAX_BACKLOG
+_SHARE_OF_MANY: Final = MAX_BACKLOG // 16
 
 
 class Port:
@@ -58,42 +61,60 @@ class Port:
         self.stations = 0
         self.dropped = 0
         self._watch_writable = watch_writable
-        self._backlog = bytearray()
+        # What waits, by sender: the queues are sent in turn, so that one who floods a guest does
+        # not keep it from hearing others.
+        self._queues: dict[Port | None, bytearray] = {}
+        self._waiting = 0
+        self._current = bytearray()
 
-    def send(self, run: memoryview, frames: int) -> None:
+    def send(self, run: memoryview, frames: int, source: Port | None) -> None:
         """Send frames, each with its length before it, or drop them when the guest is too slow.
 
         Args:
             run: The bytes; they may be overwritten after the call.
             frames: How many frames they are.
+            source: Where they came from; None for the switch itself.
         """
-        sent = 0
-        if self._backlog:
-            if len(self._backlog) + len(run) > MAX_BACKLOG:
-                self.dropped += frames
-                return
-        else:
-            try:
-                sent = self.sock.send(run)
-            except BlockingIOError:
-                pass
-            except OSError:
-                self.dropped += frames  # the other end is gone: reading will find out and close
-                return
-            if sent == len(run):
-                return
+        if self._current:
+            self._enqueue(run, frames, source)
+            return
+        try:
+            sent = self.sock.send(run)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.dropped += frames  # the other end is gone: reading will find out and close
+            return
+        if sent < len(run):
+            # Whole frames are dropped or none: what was begun must be completed.
+            self._current += run[sent:]
             self._watch_writable(True)
-        # Whole frames are dropped or none: what was begun must be completed.
-        self._backlog += run[sent:]
 
     def flush(self) -> None:
         """Send what waits, as far as the socket takes it."""
         try:
-            sent = self.sock.send(self._backlog)
+            sent = self.sock.send(self._current)
         except BlockingIOError:
             return
         except OSError:
-            sent = len(self._backlog)  # gone, see above
-        del self._backlog[:sent]
-        if not self._backlog:
+            sent = len(self._current)  # gone, see above
+        del self._current[:sent]
+        if self._current:
+            return
+        if not self._queues:
             self._watch_writable(False)
+            return
+        source = next(iter(self._queues))
+        self._current = self._queues.pop(source)
+        self._waiting -= len(self._current)
+
+    def _enqueue(self, run: memoryview, frames: int, source: Port | None) -> None:
+        queue = self._queues.get(source)
+        room = MAX_BACKLOG if self._waiting < _MANY else _SHARE_OF_MANY
+        if (len(queue) if queue else 0) + len(run) > room:
+            self.dropped += frames
+            return
+        if queue is None:
+            queue = self._queues[source] = bytearray()
+        queue += run
+        self._waiting += len(run)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from .config import load
 from .errors import ConfigError, NetworkGoneError
 from .fabric import Fabric
+from .guard import Guard
 from .links import Links
 from .relay import Relay
 from .services import Services
@@ -42,7 +43,8 @@ class Switch:
         self._running = True
         self._selector = selectors.DefaultSelector()
         self._relay = Relay(self._selector, config.resolv_conf, config.resolver_port)
-        self._fabric = Fabric(config.cidr, config.service_mac, self._take)
+        self._guard = Guard(config)
+        self._fabric = Fabric(config.cidr, config.service_mac, self._guard, self._take)
         self._services = Services(config, self._relay, self._fabric.deliver)
         self._links = Links(config.ports_dir, config.gateway_socket, self._fabric, self._selector)
         self._next_housekeeping = 0.0
@@ -107,5 +109,6 @@ class Switch:
             _log.error("%s; going on with the old configuration", error)
             return
         self._config = config
+        self._guard.configure(config)
         self._services.configure(config)
         _log.info("configuration read again: %d leases", len(config.leases))
