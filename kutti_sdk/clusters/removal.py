@@ -30,7 +30,8 @@ from kutti_sdk.ssh.keys import delete_cluster_key_pair
 async def remove_cluster(driver: VMDriver, clustername: str, *, only_id: str | None = None) -> None:
     """Remove a cluster's hosts, network, keys and record; nothing to do without a record.
 
-    The record goes last: until then an interrupted removal can be done again.
+    The record goes last: until then an interrupted removal can be done again. Where
+    another is about to make the cluster, that is waited for.
 
     Args:
         driver: The cluster's driver.
@@ -40,7 +41,7 @@ async def remove_cluster(driver: VMDriver, clustername: str, *, only_id: str | N
     Raises:
         NetworkInUseError: When hosts of another cluster are in its network.
     """
-    if not _is_meant(await load_record(clustername), only_id):
+    if only_id is not None and not _is_meant(await load_record(clustername), only_id):
         return
     async with cluster_lock(clustername):
         record = await load_record(clustername)

@@ -122,7 +122,6 @@ async def remove_record(clustername: str) -> None:
         state.sync_folder(path.parent)
         kubeconfig_path(clustername).unlink(missing_ok=True)
         _kubernetes_lock_path(clustername).unlink(missing_ok=True)
-        _lock_path(clustername).unlink(missing_ok=True)
 
     await anyio.to_thread.run_sync(remove_all)
 
@@ -140,7 +139,7 @@ async def cluster_lock(clustername: str) -> AsyncIterator[None]:
     Raises:
         LockTimeoutError: When somebody else keeps it for too long; names the process.
     """
-    async with locked(_lock_path(clustername), timeout=_LOCK_TIMEOUT):
+    async with _locked_while_it_exists(_lock_path(clustername), clustername, _LOCK_TIMEOUT):
         yield
 
 
@@ -156,7 +155,7 @@ async def kubernetes_lock(clustername: str) -> AsyncIterator[None]:
     Yields:
         Nothing.
     """
-    async with locked(_kubernetes_lock_path(clustername), timeout=math.inf):
+    async with _locked_while_it_exists(_kubernetes_lock_path(clustername), clustername, math.inf):
         yield
 
 
@@ -179,6 +178,23 @@ def kubeconfig_path(clustername: str) -> Path:
         The file; it goes with the cluster.
     """
     return _folder() / f"{clustername}.kubeconfig"
+
+
+@asynccontextmanager
+async def _locked_while_it_exists(
+    path: Path, clustername: str, timeout: float
+) -> AsyncIterator[None]:
+    """Hold a lock; its file ends with the block when there is no such cluster (any more)."""
+    async with locked(path, timeout=timeout):
+        try:
+            yield
+        finally:
+            _remove_unless_there_is(clustername, path)
+
+
+def _remove_unless_there_is(clustername: str, path: Path) -> None:
+    if not _record_path(clustername).exists():
+        path.unlink(missing_ok=True)
 
 
 def _folder() -> Path:

@@ -1,0 +1,195 @@
+"""The operations that are tried with faults, and what must be possible after any fault.
+
+An operation more is one line more in `CLUSTER_OPERATIONS` or `IMAGE_OPERATIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kutti_sdk.clusters.attachment import list_clusters
+from kutti_sdk.clusters.cluster import Cluster
+from kutti_sdk.clusters.spec import ClusterSpec
+from kutti_sdk.core.driver import VMDriver
+from kutti_sdk.core.status import HostStatus, ImageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """What operations are tried on.
+
+    Attributes:
+        spec: A cluster with node1 and node2, port 80 of node1 forwarded.
+        k8s_version: Version of an image that no host uses.
+        image_file: That image as a file.
+        folder: For files that an operation makes.
+    """
+
+    spec: ClusterSpec
+    k8s_version: str
+    image_file: Path
+    folder: Path
+
+    @property
+    def driver(self) -> VMDriver:
+        """The driver."""
+        return self.spec.find_driver()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The cluster, whether it exists or not."""
+        return Cluster(self.spec)
+
+
+Act = Callable[[Lab], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation that is tried.
+
+    Attributes:
+        name: What the tables call it.
+        prepare: Makes what it needs; works whatever an earlier try left.
+        act: The operation.
+    """
+
+    name: str
+    prepare: Act
+    act: Act
+
+    def __str__(self) -> str:
+        return self.name
+
+
+async def no_cluster(lab: Lab) -> None:
+    """Begin with nothing."""
+    await lab.cluster.delete()
+
+
+async def running(lab: Lab) -> None:
+    """Begin with the cluster as its spec says."""
+    await lab.spec.ensure()
+
+
+async def stopped(lab: Lab) -> None:
+    """Begin with the cluster switched off."""
+    await lab.spec.ensure()
+    await lab.cluster.force_stop()
+
+
+async def fetch(lab: Lab) -> None:
+    """Bring the image here."""
+    await (await lab.driver.get_image(lab.k8s_version)).fetch()
+
+
+async def purge(lab: Lab) -> None:
+    """Remove what there is of the image."""
+    await (await lab.driver.get_image(lab.k8s_version)).purge_local()
+
+
+async def _use_for_a_moment(lab: Lab) -> None:
+    async with lab.spec.named("passing").without_forward(to=80).ephemeral() as cluster:
+        await cluster["node1"].run("true")
+
+
+async def _run_everywhere(lab: Lab) -> None:
+    async for _ in lab.cluster.run_all("true"):
+        pass
+
+
+async def _follow(lab: Lab) -> None:
+    async with lab.spec.apply() as run:
+        async for _ in run:
+            pass
+
+
+async def _copy(lab: Lab) -> None:
+    await lab.cluster["node1"].put(lab.image_file, "/tmp/copied")
+    await lab.cluster["node1"].get("/tmp/copied", lab.folder / "copied")
+
+
+async def _import(lab: Lab) -> None:
+    await (await lab.driver.get_image(lab.k8s_version)).from_file(lab.image_file)
+
+
+async def _export(lab: Lab) -> None:
+    image = await lab.driver.get_image(lab.k8s_version)
+    await image.export(lab.folder / "exported", replace=True)
+
+
+HOST_OPERATIONS = (
+    Operation("ensure", no_cluster, lambda lab: lab.spec.ensure()),
+    Operation("ensure what was changed", running, lambda lab: changed(lab.spec).ensure()),
+    Operation("delete", running, lambda lab: lab.cluster.delete()),
+    Operation("start", stopped, lambda lab: lab.cluster.start()),
+    Operation("force_stop", running, lambda lab: lab.cluster.force_stop()),
+    Operation("add_node", running, lambda lab: lab.cluster.add_node("more")),
+    Operation("remove_node", running, lambda lab: lab.cluster.remove_node("node2")),
+    Operation("forward", running, lambda lab: lab.cluster["node2"].forward(0, to=81)),
+    Operation("unforward", running, lambda lab: lab.cluster["node1"].unforward(to=80)),
+)
+"""Operations that want nothing of the system inside of the hosts."""
+
+GUEST_OPERATIONS = (
+    Operation("apply", no_cluster, _follow),
+    Operation("ephemeral", no_cluster, _use_for_a_moment),
+    Operation("stop", running, lambda lab: lab.cluster.stop()),
+    Operation("run", running, lambda lab: lab.cluster["node1"].run("true")),
+    Operation("run_all", running, _run_everywhere),
+    Operation("put and get", running, _copy),
+)
+"""Operations that talk to the system inside."""
+
+IMAGE_OPERATIONS = (
+    Operation("fetch", purge, fetch),
+    Operation("import", purge, _import),
+    Operation("export", fetch, _export),
+    Operation("purge", fetch, purge),
+)
+"""Operations on an image."""
+
+
+def changed(spec: ClusterSpec) -> ClusterSpec:
+    """Describe the cluster with other nodes and forwards."""
+    return spec.node("db").without_node("node2").without_forward(to=80).forward(0, to=81, node="db")
+
+
+async def ensure_and_delete(lab: Lab) -> None:
+    """Bring the cluster to its spec, see that it is, and delete it."""
+    await lab.spec.ensure()
+    assert not await lab.spec.plan(), "ensure() left nothing to be done"
+    status = await lab.cluster.status()
+    nodes = {node.name: node.status for node in status.nodes}
+    assert nodes == dict.fromkeys(lab.spec.node_names, HostStatus.RUNNING)
+    await lab.cluster.delete()
+
+
+async def delete(lab: Lab) -> None:
+    """Delete what there is."""
+    for cluster in await list_clusters():
+        assert cluster.name == lab.spec.name, "what passes was deleted by itself"
+    await lab.cluster.delete()
+
+
+async def fetch_and_purge(lab: Lab) -> None:
+    """Bring the image here, see that it is whole, and remove it."""
+    image = await lab.driver.get_image(lab.k8s_version)
+    await image.fetch()
+    assert await image.status() is ImageStatus.DOWNLOADED
+    await image.purge_local()
+    assert await image.status() is ImageStatus.NOT_DOWNLOADED
+
+
+CLUSTER_ENDS = (ensure_and_delete, delete)
+"""What brings a cluster to a clean end after any fault."""
+
+IMAGE_ENDS = (fetch_and_purge, purge)
+"""What brings an image to a clean end after any fault."""
+
+
+def name_of(it: Operation | Act) -> str:
+    """Give the name that a test's id has for an operation or an end."""
+    return it.name if isinstance(it, Operation) else it.__name__
