@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         SSHError,
         StateChangeTimeoutError,
         StateError,
+        SuspensionUnsupportedError,
         UnsafeImageError,
         WaitTimeoutError,
     )
@@ -133,6 +134,7 @@ if TYPE_CHECKING:
         HostStatus,
         ImageStatus,
     )
+    from kutti_sdk.core.suspension import SupportsSuspension
     from kutti_sdk.core.versions import (
         K8sVersion,
     )
@@ -260,6 +262,8 @@ __all__ = [
     "StateChangeTimeoutError",
     "StateError",
     "SupportsCheckpoints",
+    "SupportsSuspension",
+    "SuspensionUnsupportedError",
     "SystemPod",
     "Timeline",
     "UnsafeImageError",
@@ -347,6 +351,7 @@ _HOMES = {
         "HostStatus",
         "ImageStatus",
     ),
+    "core.suspension": ("SupportsSuspension",),
     "core.versions": ("K8sVersion",),
     "kubernetes.conditions": (
         "KubernetesStatus",
