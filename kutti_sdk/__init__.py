@@ -90,6 +90,7 @@ if TYPE_CHECKING:
         SSHError,
         StateChangeTimeoutError,
         StateError,
+        SuspensionUnsupportedError,
         UnsafeImageError,
         WaitTimeoutError,
     )
@@ -138,6 +139,7 @@ if TYPE_CHECKING:
         HostStatus,
         ImageStatus,
     )
+    from kutti_sdk.core.suspension import SupportsSuspension
     from kutti_sdk.core.versions import (
         K8sVersion,
     )
@@ -273,6 +275,8 @@ __all__ = [
     "StateChangeTimeoutError",
     "StateError",
     "SupportsCheckpoints",
+    "SupportsSuspension",
+    "SuspensionUnsupportedError",
     "SystemPod",
     "Timeline",
     "UnsafeImageError",
@@ -366,6 +370,7 @@ _HOMES = {
         "HostStatus",
         "ImageStatus",
     ),
+    "core.suspension": ("SupportsSuspension",),
     "core.versions": ("K8sVersion",),
     "doctor": (
         "Diagnosis",

@@ -1,4 +1,4 @@
-"""``cluster``: list, show, delete, and ways in."""
+"""``cluster``: list, show, suspend, delete, and ways in."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     Args:
         commands: Where to add them.
     """
-    group = commands.add_parser("cluster", help="list, show and delete clusters")
+    group = commands.add_parser("cluster", help="list, show, suspend and delete clusters")
     actions = group.add_subparsers(required=True, metavar="ACTION")
 
     listing = actions.add_parser("list", help="list all clusters")
@@ -22,6 +22,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
     for name, command, text in (
         ("show", _show, "tell the status of a cluster and its hosts"),
+        ("suspend", _suspend, "write the memory of a cluster to the disk, and end its hosts"),
+        ("resume", _resume, "let a suspended cluster go on"),
         ("delete", _delete, "delete a cluster with its hosts and their disks"),
         ("shell", _shell, "open a shell on a host"),
     ):
@@ -48,6 +50,21 @@ async def _list(_: argparse.Namespace) -> int:
 async def _show(options: argparse.Namespace) -> int:
     status = await (await attach(options.name)).status()
     output.print(str(status), markup=False, soft_wrap=True)
+    return 0
+
+
+async def _suspend(options: argparse.Namespace) -> int:
+    with live_progress():
+        await (await attach(options.name)).suspend()
+    output.print(f"Suspended cluster {options.name}.")
+    return 0
+
+
+async def _resume(options: argparse.Namespace) -> int:
+    cluster = await attach(options.name)
+    with live_progress():
+        await cluster.resume()
+    output.print(str(await cluster.status()), markup=False, soft_wrap=True)
     return 0
 
 

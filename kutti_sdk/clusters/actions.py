@@ -145,6 +145,15 @@ class StartHost(HostAction):
 
 
 @dataclass(frozen=True, slots=True)
+class ResumeHost(StartHost):
+    """Let a suspended host go on where it was."""
+
+    def columns(self) -> tuple[str, str, str]:
+        """See `Action.columns`."""
+        return "resume host", self.host, "it is suspended"
+
+
+@dataclass(frozen=True, slots=True)
 class RestartHost(HostAction):
     """Switch a host off and on that the hypervisor says is in error."""
 

@@ -20,6 +20,7 @@ from kutti_sdk.clusters.record import ClusterRecord, as_recorded
 from kutti_sdk.clusters.removal import remove_cluster, remove_node
 from kutti_sdk.clusters.status import ClusterStatus, cluster_status
 from kutti_sdk.clusters.store import no_such_cluster, require_record
+from kutti_sdk.clusters.suspension import SuspendableCluster
 from kutti_sdk.clusters.table import text_table
 from kutti_sdk.clusters.watching import ClusterChanges
 from kutti_sdk.core.driver import HostChange, VMDriver
@@ -27,7 +28,7 @@ from kutti_sdk.core.errors import HostNotFoundError
 from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, VMHost
 from kutti_sdk.core.sizes import format_size
 from kutti_sdk.core.ssh import CommandResult
-from kutti_sdk.core.status import HostStatus
+from kutti_sdk.core.status import AT_REST
 from kutti_sdk.runtime import tasks
 from kutti_sdk.runtime.tasks import interruptible
 from kutti_sdk.ssh.fanout import DEFAULT_LIMIT, FanOut
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from kutti_sdk.clusters.spec import ClusterSpec
 
 
-class Cluster(CheckpointedCluster):
+class Cluster(CheckpointedCluster, SuspendableCluster):
     """A cluster: holds names, no connection and no state of its machines.
 
     Any number of handles, in any number of cells and processes, may name one
@@ -112,6 +113,8 @@ class Cluster(CheckpointedCluster):
     async def start(self, *, stall_timeout: float = DEFAULT_STALL_TIMEOUT) -> None:
         """Start all nodes that are stopped; returns when all answer, and are Ready.
 
+        Those that are suspended go on where they were.
+
         Args:
             stall_timeout: Seconds that a booting node's console may be silent, and that
                 Kubernetes on it may give no sign of life.
@@ -127,11 +130,8 @@ class Cluster(CheckpointedCluster):
         driver = await self._refresh()
         hosts = await cluster_hosts(driver, self.name)
         statuses = await tasks.run_all(*(host.status for host in hosts))
-        stopped = [
-            host
-            for host, status in zip(hosts, statuses, strict=True)
-            if status is HostStatus.STOPPED
-        ]
+        pairs = zip(hosts, statuses, strict=True)
+        stopped = [host for host, status in pairs if status in AT_REST]
         await driver.check_capacity([host.size for host in stopped])
 
         kubernetes = new_bring_up(self._spec, pod_manifest(self._spec), stall_timeout)

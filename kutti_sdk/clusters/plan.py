@@ -23,6 +23,7 @@ from kutti_sdk.clusters.actions import (
     InitControlPlane,
     JoinNode,
     RestartHost,
+    ResumeHost,
     StartHost,
     UnforwardPort,
 )
@@ -248,6 +249,8 @@ def _initialises(node: NodeSpec, description: ClusterDescription, version: str) 
 def _starts(node: NodeSpec, observed: ObservedHost | None) -> list[Action]:
     if observed is None or observed.status is HostStatus.STOPPED:
         return [StartHost(node.name, node.size)]
+    if observed.status is HostStatus.SUSPENDED:
+        return [ResumeHost(node.name, node.size)]
     if observed.status is HostStatus.ERROR:
         return [RestartHost(node.name)]
     return []  # running, or the hypervisor cannot tell just now: readiness will

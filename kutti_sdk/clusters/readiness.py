@@ -18,7 +18,7 @@ from kutti_sdk.core.errors import (
 )
 from kutti_sdk.core.events import report
 from kutti_sdk.core.host import VMHost
-from kutti_sdk.core.status import HostStatus
+from kutti_sdk.core.status import AT_REST, HostStatus
 from kutti_sdk.runtime.tasks import task_group
 
 DEFAULT_STALL_TIMEOUT = 120.0
@@ -85,7 +85,7 @@ class _Bringup:
 
     async def _watch_status(self) -> None:
         status = HostStatus.RUNNING
-        while status not in (HostStatus.STOPPED, HostStatus.ERROR):
+        while status not in (*AT_REST, HostStatus.ERROR):
             status = await self._host.wait_for_state_change(since=status)
         console = await self._host.console(_CONSOLE_LINES)
         raise HypervisorError(

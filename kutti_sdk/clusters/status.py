@@ -62,9 +62,15 @@ class ClusterStatus(Displayed):
 
     @property
     def summary(self) -> str:
-        """How many nodes run, and with Kubernetes are Ready: ``2 of 3 running, 2 Ready``."""
+        """How many nodes run, and with Kubernetes are Ready: ``2 of 3 running, 2 Ready``.
+
+        Where there are any, how many are suspended as well.
+        """
         running = sum(node.status is HostStatus.RUNNING for node in self.nodes)
+        suspended = sum(node.status is HostStatus.SUSPENDED for node in self.nodes)
         text = f"{running} of {len(self.nodes)} running"
+        if suspended:
+            text += f", {suspended} suspended"
         if self.kubernetes is None:
             return text
         if self.kubernetes.problem is not None:

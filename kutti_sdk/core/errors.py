@@ -37,6 +37,7 @@ KuttiError
 ├── DriverError
 │   ├── DriverUnavailableError          the driver cannot work on this machine (yet)
 │   ├── CheckpointsUnsupportedError     the driver cannot save running clusters
+│   ├── SuspensionUnsupportedError      the driver cannot suspend clusters
 │   └── HypervisorError                 the hypervisor refused or failed
 ├── ImageError
 │   ├── ImageNotDownloadedError
@@ -214,6 +215,10 @@ class DriverUnavailableError(DriverError):
 
 class CheckpointsUnsupportedError(DriverError):
     """The driver cannot save running clusters."""
+
+
+class SuspensionUnsupportedError(DriverError):
+    """The driver cannot suspend clusters."""
 
 
 class HypervisorError(DriverError):

@@ -151,6 +151,8 @@ class VMHost(Displayed, ABC):
     async def start(self) -> None:
         """Start the host; returns when it runs, not when its SSH server answers.
 
+        A suspended host goes on where it was.
+
         Raises:
             HostRunningError: When it runs already.
             NotEnoughMemoryError: When this machine has not got the memory.
@@ -171,7 +173,10 @@ class VMHost(Displayed, ABC):
 
     @abstractmethod
     async def force_stop(self) -> None:
-        """Stop the host at once, as if its power had failed; nothing to do when stopped."""
+        """Stop the host at once, as if its power had failed; nothing to do when stopped.
+
+        A suspended host loses what was in its memory, and boots at its next start.
+        """
 
     @abstractmethod
     async def wait_for_state_change(

@@ -13,12 +13,21 @@ class DriverStatus(StrEnum):
 
 
 class HostStatus(StrEnum):
-    """What the hypervisor says about a host."""
+    """What the hypervisor says about a host.
+
+    A suspended host stands still, and what was in its memory is kept. Only drivers that
+    inherit `SupportsSuspension` have such hosts.
+    """
 
     RUNNING = "Running"
     STOPPED = "Stopped"
+    SUSPENDED = "Suspended"
     UNKNOWN = "Unknown"
     ERROR = "Error"
+
+
+AT_REST = frozenset({HostStatus.STOPPED, HostStatus.SUSPENDED})
+"""The states of a host that does not run; `VMHost.start` leads out of both."""
 
 
 class ImageStatus(StrEnum):

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import anyio
 
 from kutti_sdk.core.errors import HypervisorError, KubeadmError, SSHConnectionError
-from kutti_sdk.core.status import HostStatus
+from kutti_sdk.core.status import AT_REST
 from kutti_sdk.kubernetes.guest import FOLDER, Guest
 from kutti_sdk.kubernetes.vigil import Vigil
 
@@ -95,7 +95,7 @@ async def _follow(guest: Guest, name: str, script: str, lines: _Lines) -> int:
 
 async def _require_running(guest: Guest, vigil: Vigil) -> None:
     status = await guest.host.status()
-    if status is HostStatus.STOPPED:
+    if status in AT_REST:
         raise HypervisorError(
             f"host {guest.name!r} stopped in phase {vigil.phase!r}",
             hint="Look at its console with logs(), and ensure() again.",

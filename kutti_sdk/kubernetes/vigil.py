@@ -19,7 +19,7 @@ from kutti_sdk.core.errors import (
     SSHConnectionError,
 )
 from kutti_sdk.core.events import report
-from kutti_sdk.core.status import HostStatus
+from kutti_sdk.core.status import AT_REST, HostStatus
 from kutti_sdk.kubernetes.guest import Guest
 from kutti_sdk.runtime.tasks import task_group
 
@@ -129,7 +129,7 @@ class Vigil:
 
     async def _watch_host(self) -> None:
         host, status = self._guest.host, HostStatus.RUNNING
-        while status not in (HostStatus.STOPPED, HostStatus.ERROR):
+        while status not in (*AT_REST, HostStatus.ERROR):
             status = await host.wait_for_state_change(since=status)
         raise HypervisorError(
             f"host {host.name!r} is {status} now; it was in phase {self.phase!r}",

@@ -20,6 +20,7 @@ MISSING = "missing"
 _STATUSES: dict[StrEnum | None, tuple[str, Tone, str]] = {
     HostStatus.RUNNING: ("●", "good", "Running"),
     HostStatus.STOPPED: ("■", "quiet", "Stopped"),
+    HostStatus.SUSPENDED: ("⏸", "quiet", "Suspended"),
     HostStatus.ERROR: ("✖", "bad", "Error"),
     HostStatus.UNKNOWN: ("?", "warn", "Unknown"),
     DriverStatus.READY: ("●", "good", "Ready"),

@@ -23,7 +23,7 @@ import kutti_sdk as kutti
 from kutti_sdk.drivers.qemu import QemuDriver
 from kutti_sdk.testing import DriverConformance
 from kutti_sdk.testing.boot_disk import BOOT_MESSAGE, boot_disk
-from kutti_sdk.testing.conformance import Guests, SavedGuests
+from kutti_sdk.testing.conformance import Guests, SavedGuests, SuspendedGuests
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(900)]
 
@@ -96,7 +96,7 @@ class TestQemuDriver(DriverConformance):
         assert await host.status() is kutti.HostStatus.STOPPED
 
 
-class TestQemuGuests(Guests, SavedGuests):
+class TestQemuGuests(Guests, SavedGuests, SuspendedGuests):
     k8s_version = "none"
 
     @pytest.fixture(scope="class")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from bare_hosts import agent, driver  # noqa: F401 - fixtures
 
 import kutti_sdk as kutti
 

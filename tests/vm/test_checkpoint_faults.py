@@ -9,92 +9,28 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
+from bare_hosts import PLACE, Agent
 
 import kutti_sdk as kutti
 from kutti_sdk.core.status import HostStatus
-from kutti_sdk.drivers.qemu import QemuDriver, lifecycle, records, resume
-from kutti_sdk.drivers.qemu.checkpoints import saving
+from kutti_sdk.drivers.qemu import QemuDriver, lifecycle, records
+from kutti_sdk.drivers.qemu.checkpoints import conditions, examination, saving
 from kutti_sdk.drivers.qemu.checkpoints.receiver import Receiver
 from kutti_sdk.drivers.qemu.qmp import monitor
 from kutti_sdk.runtime import processes
-from kutti_sdk.testing.boot_disk import BOOT_MESSAGE, boot_disk
+from kutti_sdk.testing.boot_disk import BOOT_MESSAGE
 
 pytestmark = [
     pytest.mark.anyio,
     # One is enough: `test_checkpoints` has the other.
     pytest.mark.parametrize("anyio_backend", ["trio"]),
 ]
-
-PLACE = ("lab", "lab")
-
-
-class Agent:
-    """Stands in for the guest agent, of which a disk of one sector has none."""
-
-    def __init__(self) -> None:
-        self.scripts: list[str] = []
-        self.error: Exception | None = None
-
-    async def behind(self) -> int:
-        return 0
-
-    async def run(self, _: str, script: bytes) -> None:
-        self.scripts.append(script.decode().partition("__DATA__\n")[2])
-        if self.error is not None:
-            raise self.error
-
-
-@pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Agent:
-    pretended = Agent()
-
-    @asynccontextmanager
-    async def guest_agent(_: Path, **__: Any) -> AsyncIterator[Agent]:
-        yield pretended
-
-    monkeypatch.setattr(saving, "guest_agent", guest_agent)
-    monkeypatch.setattr(resume, "guest_agent", guest_agent)
-    return pretended
-
-
-@pytest.fixture
-async def driver(agent: Agent) -> AsyncIterator[QemuDriver]:
-    """A driver with two running hosts, node1 and node2 of cluster lab."""
-    with TemporaryDirectory(prefix="kutti-test-") as folder:
-        kutti.set_workspace(folder)
-        raw, disk = Path(folder, "raw"), Path(folder, "disk.qcow2")
-        raw.write_bytes(boot_disk())
-        await anyio.run_process(["qemu-img", "convert", "-O", "qcow2", str(raw), str(disk)])
-        driver = QemuDriver()
-        await driver.import_image(disk, "1.34.2")
-        await driver.create_network("lab")
-        for name in ("node1", "node2"):
-            host = await driver.create_host(name, *PLACE, "1.34", cpus=1, memory="128MiB")
-            await host.start()
-            with anyio.fail_after(60):
-                while BOOT_MESSAGE not in await host.console():
-                    await anyio.sleep(0.05)
-        try:
-            yield driver
-        finally:
-            with anyio.CancelScope(shield=True):
-                for host in await driver.list_hosts():
-                    await host.force_stop()
-                    await driver.delete_host(host.name, host.networkname, host.clustername)
-                for network in await driver.list_networks():
-                    await driver.delete_network(network.name)
-            left = [path for path in Path(folder, "run").rglob("*") if not path.is_dir()]
-            kutti.set_workspace(None)
-    assert not left, "sockets and locks of deleted networks are gone"
 
 
 async def _statuses(driver: QemuDriver, clustername: str = "lab") -> list[HostStatus]:
@@ -205,10 +141,10 @@ async def test_what_a_killed_save_left_is_removed_by_the_next_call(driver: QemuD
     program = (
         "import contextlib, anyio, kutti_sdk\n"
         "from kutti_sdk.drivers.qemu import QemuDriver\n"
-        "from kutti_sdk.drivers.qemu.checkpoints import saving\n"
+        "from kutti_sdk.drivers.qemu.checkpoints import examination, saving\n"
         "@contextlib.asynccontextmanager\n"
         "async def agent(*_, **__): yield\n"
-        "saving.guest_agent = agent\n"
+        "examination.guest_agent = agent\n"
         "async def stand_still(qemu, host): print('now', flush=True); await anyio.sleep(600)\n"
         "saving.disks.switch_over = stand_still\n"
         "anyio.run(QemuDriver().save_checkpoint, 'one', 'lab', 'lab')\n"
@@ -294,7 +230,7 @@ async def test_a_checkpoint_that_would_not_fit_is_refused(
     driver: QemuDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = SimpleNamespace(total=10**9, used=10**9, free=10**6)
-    monkeypatch.setattr(saving.shutil, "disk_usage", lambda _: full)
+    monkeypatch.setattr(examination.shutil, "disk_usage", lambda _: full)
     with pytest.raises(kutti.NotEnoughDiskError) as refusal:
         await driver.save_checkpoint("one", *PLACE)
     assert refusal.value.hint
@@ -321,7 +257,7 @@ async def test_a_checkpoint_of_another_qemu_is_refused_and_nothing_touched(
 ) -> None:
     await driver.save_checkpoint("one", *PLACE)
     before = processes.identify(int((await _record()).files.pid.read_text()))
-    monkeypatch.setitem(saving.refuse_mismatch.__globals__["CPU_MODELS"], "tcg", "another")
+    monkeypatch.setitem(conditions.CPU_MODELS, "tcg", "another")
     with pytest.raises(kutti.CheckpointMismatchError, match="CPU model"):
         await driver.restore_checkpoint("one", *PLACE)
     with pytest.raises(kutti.CheckpointMismatchError):

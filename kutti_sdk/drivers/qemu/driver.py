@@ -21,6 +21,7 @@ from kutti_sdk.core.image import ImageCopy, VMImage
 from kutti_sdk.core.network import DEFAULT_CIDR, VMNetwork
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.status import DriverStatus
+from kutti_sdk.core.suspension import SupportsSuspension
 from kutti_sdk.drivers.qemu import (
     capacity,
     diagnosis,
@@ -39,13 +40,14 @@ from kutti_sdk.drivers.qemu.checkpoints.store import delete_checkpoint
 from kutti_sdk.drivers.qemu.forwards import check_listeners
 from kutti_sdk.drivers.qemu.host import QemuHost
 from kutti_sdk.drivers.qemu.settings import from_arguments, resolve
+from kutti_sdk.drivers.qemu.suspending import suspend_cluster
 from kutti_sdk.images.serving import ImageServer
 from kutti_sdk.runtime.tasks import interruptible
 
 _MACHINES = ("x86_64", "amd64")
 
 
-class QemuDriver(SupportsCheckpoints, VMDriver):
+class QemuDriver(SupportsCheckpoints, SupportsSuspension, VMDriver):
     """Hosts as QEMU processes of this user, each cluster on a network of its own.
 
     It keeps nothing in memory: any number of drivers in any number of processes
@@ -290,6 +292,11 @@ class QemuDriver(SupportsCheckpoints, VMDriver):
             Records, logs and consoles of all networks and hosts; no keys.
         """
         return await anyio.to_thread.run_sync(diagnosis.log_files)
+
+    @interruptible
+    async def suspend_cluster(self, networkname: str, clustername: str) -> None:
+        """Suspend all hosts of a cluster that run, at one instant."""
+        await suspend_cluster(networkname, clustername)
 
     def watch(self) -> AsyncIterator[HostChange]:
         """Follow the state of all hosts."""

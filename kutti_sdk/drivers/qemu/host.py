@@ -18,7 +18,8 @@ from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, HostSize, HostUsage, VMHos
 from kutti_sdk.core.ports import ANY_ADDRESS, LOOPBACK, SSH_PORT, PortForward
 from kutti_sdk.core.ssh import SSHClient, SSHCredentials
 from kutti_sdk.core.status import HostStatus
-from kutti_sdk.drivers.qemu import capacity, forwards, layout, lifecycle, records
+from kutti_sdk.drivers.qemu import capacity, forwards, layout, lifecycle, records, suspended
+from kutti_sdk.drivers.qemu.checkpoints.standstill import settle
 from kutti_sdk.drivers.qemu.console import read_console
 from kutti_sdk.drivers.qemu.enrolment import EnrollingSSHClient
 from kutti_sdk.drivers.qemu.records import HostRecord
@@ -85,6 +86,7 @@ class QemuHost(VMHost):
         layout.make_socket_folders(network.sockets)
         async with locked(network.sockets.lock(record.id)):
             record = await self._record()
+            await settle(network, record)
             if lifecycle.host_process(record) is not None:
                 raise HostRunningError(
                     f"host {self.name!r} runs already", driver="qemu", host=self.name
@@ -126,6 +128,11 @@ class QemuHost(VMHost):
         if identity is not None:
             await processes.terminate(identity)
             await lifecycle.rest_services(record.networkname)
+        if await suspended.is_left(record):
+            network = await records.load_network(record.networkname)
+            layout.make_socket_folders(network.sockets)
+            async with locked(network.sockets.lock(record.id)):
+                await anyio.to_thread.run_sync(suspended.drop_suspension, record.files)
 
     @interruptible
     async def wait_for_state_change(

@@ -17,6 +17,7 @@ data_dir()/qemu/networks/NETWORK/
         console.log     what it wrote to its serial console
         qemu.pid
         resume/         what it goes on from at its next start, in place of booting
+        suspended/      the same, of a host that was suspended; see `suspended`
     checkpoints/CLUSTER/NAME/
         checkpoint.json the checkpoint's record
         HOST/           memory, devices, disk*.qcow2; see `checkpoints.files`
@@ -169,6 +170,11 @@ class HostFiles:
     def resume(self) -> Path:
         """Folder of the saved state that it goes on from; see `resume`."""
         return self.folder / "resume"
+
+    @property
+    def suspended(self) -> Path:
+        """Folder of what was in its memory when it was suspended; see `suspended`."""
+        return self.folder / "suspended"
 
     @property
     def pid(self) -> Path:

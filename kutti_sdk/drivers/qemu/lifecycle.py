@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -14,7 +15,7 @@ from kutti_sdk.core.errors import (
     PortInUseError,
 )
 from kutti_sdk.core.status import HostStatus
-from kutti_sdk.drivers.qemu import forwards, records, resume
+from kutti_sdk.drivers.qemu import forwards, records, resume, suspended
 from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
@@ -40,11 +41,15 @@ _RUNNING_STATES = frozenset(
 )
 _STOPPED_STATES = frozenset({"shutdown", "postmigrate"})
 
+# It stands still in these while it is suspended, and before it goes on.
+_STANDING_STATES = frozenset({"paused", "postmigrate"})
+
 
 async def start_host(network: NetworkRecord, record: HostRecord) -> None:
     """Start a host's QEMU and what its network needs; the caller holds the host's lock.
 
-    A host with a saved state goes on from it, all others boot; see `resume`.
+    A host with a saved state goes on from it, a suspended one as well, and all others boot;
+    see `resume` and `suspended`.
 
     Args:
         network: Its network.
@@ -53,16 +58,19 @@ async def start_host(network: NetworkRecord, record: HostRecord) -> None:
     Raises:
         HypervisorError: When QEMU or a service does not start.
         PortInUseError: When a port that leads to the host was taken meanwhile.
-        CheckpointMismatchError: When the cluster is brought back to a checkpoint half.
+        CheckpointMismatchError: When the cluster is brought back to a checkpoint half, or
+            the host was suspended under another QEMU.
     """
     await _refuse_half_restored(network, record)
     qemu = await find_qemu()
     image = await image_of(record)
     pending = await resume.pending_state(record)
-    if pending is None:
+    kept = None if pending else await suspended.usable_suspension(record, qemu, image)
+    conditions = pending or (kept.conditions if kept else None)
+    if conditions is None:
         accelerator = await choose_accelerator(qemu, image.kernel)
     else:
-        accelerator = pending.accelerator
+        accelerator = conditions.accelerator
     efi = await anyio.to_thread.run_sync(find_efi, qemu) if boots_by_efi(image.manifest) else None
     command = host_command(
         qemu,
@@ -73,20 +81,27 @@ async def start_host(network: NetworkRecord, record: HostRecord) -> None:
         image_folder=image.folder,
         clock=await clock_arguments(accelerator),
         efi=efi,
-        memory=None if pending is None else resume.memory_of(record, pending),
+        memory=resume.memory_of(record, pending) if pending else None,
+        incoming=kept.conditions.machine if kept else None,
     )
 
     async def run() -> None:
         await processes.start_daemon(command, record.files.pid, mark=record.uuid)
 
     try:
-        if pending is None:
-            await run_all(run, lambda: _serve(network, record))
-        else:
-            await _resume(network, record, run)
+        if pending is not None:
+            # Before the network is there: nobody shall meet it as another one.
+            await _load(network, record, run, resume.go_on)
             await _serve(network, record)
+        elif kept is not None:
+            load = partial(_load, network, record, run, suspended.load)
+            await run_all(load, lambda: _serve(network, record))
+        else:
+            await run_all(run, lambda: _serve(network, record))
         # The last other host may have stopped meanwhile and have taken them along.
         await heal_services(record)
+        if kept is not None:  # now that nothing is left that may fail
+            await suspended.go_on(record, network)
     except (HypervisorError, PortInUseError) as error:
         error.host = record.name
         identity = host_process(record)
@@ -115,17 +130,19 @@ async def host_status(record: HostRecord) -> HostStatus:
         record: The host.
 
     Returns:
-        Running, Stopped, Error (paused by a failure, without a disk, or half of another
-        host because going on from a saved state was interrupted), or Unknown when there
-        is a QEMU that does not answer.
+        Running, Stopped, Suspended, Error (paused by a failure, without a disk, or half of
+        another host because going on from a saved state was interrupted), or Unknown when
+        there is a QEMU that does not answer.
     """
     identity = host_process(record)
     if identity is None:
-        complete = await anyio.Path(record.disk_path).exists()
-        return HostStatus.STOPPED if complete else HostStatus.ERROR
+        return await _status_at_rest(record)
     state = await _run_state(record, identity)
     if state is None:
-        return HostStatus.UNKNOWN if processes.is_alive(identity) else HostStatus.STOPPED
+        alive = processes.is_alive(identity)
+        return HostStatus.UNKNOWN if alive else await _status_at_rest(record)
+    if state in _STANDING_STATES and await suspended.is_left(record):
+        return HostStatus.SUSPENDED
     if state in _RUNNING_STATES:
         return HostStatus.ERROR if await _is_half_resumed(record) else HostStatus.RUNNING
     return HostStatus.STOPPED if state in _STOPPED_STATES else HostStatus.ERROR
@@ -207,6 +224,13 @@ async def rest_services(networkname: str) -> None:
             await stop_services(network)
 
 
+async def _status_at_rest(record: HostRecord) -> HostStatus:
+    if not await anyio.Path(record.disk_path).exists():
+        return HostStatus.ERROR
+    kept = await suspended.is_suspended(record)
+    return HostStatus.SUSPENDED if kept else HostStatus.STOPPED
+
+
 async def _run_state(record: HostRecord, identity: processes.ProcessIdentity) -> str | None:
     """Ask QEMU for its run state; None when it ends meanwhile or hangs."""
     network = await records.load_network(record.networkname)
@@ -236,13 +260,15 @@ async def _refuse_half_restored(network: NetworkRecord, record: HostRecord) -> N
         )
 
 
-async def _resume(
-    network: NetworkRecord, record: HostRecord, run: Callable[[], Awaitable[None]]
+async def _load(
+    network: NetworkRecord,
+    record: HostRecord,
+    run: Callable[[], Awaitable[None]],
+    load: Callable[[HostRecord, NetworkRecord], Awaitable[None]],
 ) -> None:
-    """Let a host go on, before the network is there: nobody shall meet it as another one."""
     try:
         await run()
-        await resume.go_on(record, network)
+        await load(record, network)
     except BaseException:
         identity = host_process(record)
         if identity is not None:

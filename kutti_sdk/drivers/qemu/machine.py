@@ -40,6 +40,8 @@ _LARGE = 1024 * MiB  # bytes of memory from which on the code of large programs 
 
 _MEMORY_BLOCK = "pc.ram"  # of machine type pc
 
+_WAITING = ("-S", "-incoming", "defer")  # for a state, and then to be told to go on
+
 # VirtualBox's card is in this slot, and images that were made there name it enp0s3.
 _CARD_SLOT = "3"
 
@@ -125,6 +127,7 @@ def host_command(
     clock: str = "",
     efi: EfiFirmware | None = None,
     memory: Memory | None = None,
+    incoming: str | None = None,
 ) -> list[str]:
     """Write the command line that runs a host in the background.
 
@@ -138,6 +141,8 @@ def host_command(
         clock: Kernel arguments that choose the guest's clock; see `tsc`.
         efi: The EFI firmware that it boots by; None for a BIOS, or for no firmware.
         memory: What it waits to go on with, paused; None to boot.
+        incoming: Machine type with its version, in which it waits, paused, for a state that
+            has all of its memory in it; None to boot, or to go on with `memory`.
 
     Returns:
         Program and arguments.
@@ -184,6 +189,8 @@ def host_command(
         command += _efi_arguments(efi, files.efi_variables)
     if memory is not None:
         command += _memory_arguments(memory, host.size.memory)
+    if incoming is not None:
+        command += ["-machine", incoming, *_WAITING]
     return command
 
 
@@ -289,7 +296,7 @@ def _memory_arguments(memory: Memory, size: int) -> list[str]:
             f"mem-path={escaped(memory.path)},x-use-canonical-path-for-ramblock-id=off"
         ),
         *("-machine", f"{memory.machine},memory-backend={_MEMORY_BLOCK}"),
-        *("-S", "-incoming", "defer"),
+        *_WAITING,
     ]
 
 

@@ -173,13 +173,33 @@ async def go_on(host: HostRecord, network: NetworkRecord) -> None:
             await load_devices(qemu, files.devices)
             new_identity = await anyio.to_thread.run_sync(_use_up, files)
             await qemu.execute("cont")
-        await _become(host, network, new_identity)
+        await become(host, network, new_identity)
     except HypervisorError as error:
         error.hint = error.hint or "What it was saved with is gone; start it again to boot it."
         raise
     finally:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(drop_state, host.files)
+
+
+async def become(host: HostRecord, network: NetworkRecord, new_identity: bytes) -> None:
+    """Give a host that goes on new randomness, the right time, and its identity.
+
+    Args:
+        host: The host, which runs.
+        network: Its network.
+        new_identity: From `identity_values`; empty for a host that stays who it is.
+
+    Raises:
+        HypervisorError: When its guest agent does not answer, or it cannot be done.
+    """
+    report("resume", f"{host.name} goes on", cluster=host.clustername, host=host.name)
+    script = (files(__package__) / "resume.pl").read_bytes()
+    async with guest_agent(network.sockets.agent(host.id), timeout=_AGENT_TIMEOUT) as agent:
+        seed = b64encode(secrets.token_bytes(_SEED)).decode()
+        behind = await agent.behind()
+        values = f"seed={seed}\nbehind={behind}\n".encode()
+        await agent.run("/usr/bin/perl", script + values + new_identity)
 
 
 async def load_devices(qemu: Monitor, devices: Path) -> None:
@@ -265,17 +285,6 @@ def identity_values(
     values = {"mac": host.mac, "home": home}
     values |= {name: b64encode(value.encode()).decode() for name, value in encoded.items()}
     return "".join(f"{name}={value}\n" for name, value in values.items()).encode()
-
-
-async def _become(host: HostRecord, network: NetworkRecord, new_identity: bytes) -> None:
-    """Give a host that goes on new randomness, the right time, and its identity."""
-    report("resume", f"{host.name} goes on", cluster=host.clustername, host=host.name)
-    script = (files(__package__) / "resume.pl").read_bytes()
-    async with guest_agent(network.sockets.agent(host.id), timeout=_AGENT_TIMEOUT) as agent:
-        seed = b64encode(secrets.token_bytes(_SEED)).decode()
-        behind = await agent.behind()
-        values = f"seed={seed}\nbehind={behind}\n".encode()
-        await agent.run("/usr/bin/perl", script + values + new_identity)
 
 
 def _use_up(files: ResumeFiles) -> bytes:

@@ -33,13 +33,13 @@ class SimulatedCheckpoints(SupportsCheckpoints):
         report("checkpoint", f"saving {clustername} as {name}", cluster=clustername)
         await self._world.begin("save_checkpoint", subject=key.subject)
         self._refuse_taken_name(key)
-        self._machines(key)
+        machines_of(self._world, networkname, clustername)
         await self._world.clock.sleep(self._world.timings.save)
         with self._world.clock.lock:
             self._refuse_taken_name(key)  # somebody else may have been faster
-            machines = self._machines(key)
+            machines = machines_of(self._world, networkname, clustername)
             for machine in machines:
-                self._refuse_unsavable(machine)
+                refuse_unsavable(self._world, machine)
             saved = SavedCluster(
                 key=key,
                 note=note,
@@ -68,7 +68,7 @@ class SimulatedCheckpoints(SupportsCheckpoints):
         await self._world.clock.sleep(self._world.timings.restore)
         with self._world.clock.lock:
             saved = self._find(key)
-            machines = self._machines(key)
+            machines = machines_of(self._world, networkname, clustername)
             if [it.key for it in machines] != [it.key for it in saved.machines]:
                 raise CheckpointMismatchError(
                     f"cluster {clustername!r} has other hosts than when it was saved as {name!r}",
@@ -128,22 +128,6 @@ class SimulatedCheckpoints(SupportsCheckpoints):
             )
         return self._world.checkpoints[key]
 
-    def _machines(self, key: CheckpointKey) -> list[Machine]:
-        self._world.network(key.networkname)
-        machines = [
-            machine
-            for host, machine in sorted(self._world.machines.items())
-            if (host.clustername, host.networkname) == (key.clustername, key.networkname)
-        ]
-        if not machines:
-            raise HostNotFoundError(
-                f"cluster {key.clustername!r} has no hosts in network {key.networkname!r}",
-                driver=self._world.drivername,
-                network=key.networkname,
-                cluster=key.clustername,
-            )
-        return machines
-
     def _refuse_taken_name(self, key: CheckpointKey) -> None:
         if key in self._world.checkpoints:
             raise CheckpointExistsError(
@@ -153,13 +137,54 @@ class SimulatedCheckpoints(SupportsCheckpoints):
                 cluster=key.clustername,
             )
 
-    def _refuse_unsavable(self, machine: Machine) -> None:
-        if machine.status is not HostStatus.RUNNING or not machine.booted:
-            state = "is still booting" if machine.status is HostStatus.RUNNING else "does not run"
-            raise HostNotRunningError(
-                f"host {machine.key.hostname!r} {state}, and cannot be saved",
-                hint="Start the cluster, and wait until it is ready.",
-                driver=self._world.drivername,
-                cluster=machine.key.clustername,
-                host=machine.key.hostname,
-            )
+
+def machines_of(world: World, networkname: str, clustername: str) -> list[Machine]:
+    """Find the machines of a cluster.
+
+    Args:
+        world: Where they are.
+        networkname: Name of their network.
+        clustername: Name of the cluster.
+
+    Returns:
+        The machines, ordered by name.
+
+    Raises:
+        NetworkNotFoundError: When there is no such network.
+        HostNotFoundError: When the cluster has no host in it.
+    """
+    world.network(networkname)
+    machines = [
+        machine
+        for host, machine in sorted(world.machines.items())
+        if (host.clustername, host.networkname) == (clustername, networkname)
+    ]
+    if not machines:
+        raise HostNotFoundError(
+            f"cluster {clustername!r} has no hosts in network {networkname!r}",
+            driver=world.drivername,
+            network=networkname,
+            cluster=clustername,
+        )
+    return machines
+
+
+def refuse_unsavable(world: World, machine: Machine) -> None:
+    """Make sure that a machine can be saved.
+
+    Args:
+        world: Where it is.
+        machine: The machine.
+
+    Raises:
+        HostNotRunningError: When it does not run, or still boots.
+    """
+    if machine.status is not HostStatus.RUNNING or not machine.booted:
+        state = "is still booting" if machine.status is HostStatus.RUNNING else "does not run"
+        raise HostNotRunningError(
+            f"host {machine.key.hostname!r} {state}, and cannot be saved",
+            hint="Start the cluster, and wait until it is ready.",
+            driver=world.drivername,
+            cluster=machine.key.clustername,
+            host=machine.key.hostname,
+        )

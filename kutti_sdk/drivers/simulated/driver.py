@@ -24,7 +24,7 @@ from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.network import DEFAULT_CIDR, VMNetwork, validate_cidr
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.sizes import GiB
-from kutti_sdk.core.status import DriverStatus, HostStatus
+from kutti_sdk.core.status import AT_REST, DriverStatus
 from kutti_sdk.core.versions import K8sVersion
 from kutti_sdk.drivers.simulated.checkpoints import SimulatedCheckpoints
 from kutti_sdk.drivers.simulated.clock import SimulatedClock
@@ -34,13 +34,14 @@ from kutti_sdk.drivers.simulated.host import SimulatedHost
 from kutti_sdk.drivers.simulated.images import DEFAULT_IMAGES, PublishedImage, SimulatedImage
 from kutti_sdk.drivers.simulated.machine import HostKey, SimulatedTimings
 from kutti_sdk.drivers.simulated.network import SimulatedNetwork
+from kutti_sdk.drivers.simulated.suspension import SimulatedSuspension
 from kutti_sdk.drivers.simulated.world import World
 
 DEFAULT_CAPACITY = HostSize(cpus=16, memory=256 * GiB, disk=4096 * GiB)
 """The machine that simulated hosts run on unless another is given."""
 
 
-class SimulatedDriver(SimulatedCheckpoints, VMDriver):
+class SimulatedDriver(SimulatedCheckpoints, SimulatedSuspension, VMDriver):
     """Hosts that exist in memory only, and as long as the driver does.
 
     Validation, errors, events and the order of things are those of a real
@@ -243,7 +244,7 @@ class SimulatedDriver(SimulatedCheckpoints, VMDriver):
         key = HostKey.parse(hostname, networkname, clustername)
         await self._world.begin("delete_host", key)
         with self._world.clock.lock:
-            if self._world.machine(key).status is not HostStatus.STOPPED:
+            if self._world.machine(key).status not in AT_REST:
                 raise HostRunningError(
                     f"host {hostname!r} runs",
                     hint="Stop it first, with stop() or force_stop().",

@@ -26,6 +26,7 @@ Operation: TypeAlias = Literal[
     "restore_checkpoint",
     "clone_checkpoint",
     "delete_checkpoint",
+    "suspend_cluster",
     "status",
     "start",
     "stop",

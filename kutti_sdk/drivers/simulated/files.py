@@ -5,7 +5,18 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 _HOME = PurePosixPath("/root")
-_FOLDERS = ("/", "/etc", "/home", "/opt", "/root", "/tmp", "/usr/local/bin", "/var/lib", "/var/log")  # noqa: S108 - of the host
+_FOLDERS = (
+    "/",
+    "/etc",
+    "/home",
+    "/opt",
+    "/root",
+    "/run",
+    "/tmp",  # noqa: S108 - of the host
+    "/usr/local/bin",
+    "/var/lib",
+    "/var/log",
+)
 
 
 class FileTree:

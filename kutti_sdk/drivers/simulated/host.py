@@ -12,7 +12,7 @@ from kutti_sdk.core.events import report
 from kutti_sdk.core.host import DEFAULT_STOP_TIMEOUT, HostSize, HostUsage, VMHost
 from kutti_sdk.core.ports import LOOPBACK, SSH_PORT, PortForward
 from kutti_sdk.core.ssh import SSHClient, SSHCredentials
-from kutti_sdk.core.status import HostStatus
+from kutti_sdk.core.status import AT_REST, HostStatus
 from kutti_sdk.drivers.simulated.machine import HostKey, Machine
 from kutti_sdk.drivers.simulated.ssh import SimulatedSSHClient
 from kutti_sdk.drivers.simulated.world import World
@@ -71,10 +71,11 @@ class SimulatedHost(VMHost):
 
     async def start(self) -> None:
         """Switch the host on, which takes `SimulatedTimings.start`; see `VMHost.start`."""
-        self._stopped_machine()
+        timings, machine = self._world.timings, self._stopped_machine()
         await self._world.begin("start", self._key)
         self._report("start", f"starting {self.name}")
-        await self._world.clock.sleep(self._world.timings.start)
+        suspended = machine.status is HostStatus.SUSPENDED
+        await self._world.clock.sleep(timings.restore if suspended else timings.start)
         with self._world.clock.lock:
             machine = self._stopped_machine()  # somebody else may have been faster
             self._world.check_memory([machine.size])
@@ -195,7 +196,7 @@ class SimulatedHost(VMHost):
 
     def _stopped_machine(self) -> Machine:
         machine = self._machine()
-        if machine.status is not HostStatus.STOPPED:
+        if machine.status not in AT_REST:
             raise HostRunningError(
                 f"host {self.name!r} runs already",
                 driver=self._world.drivername,

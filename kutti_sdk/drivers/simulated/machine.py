@@ -26,8 +26,9 @@ class SimulatedTimings:
         start: From `VMHost.start` until the machine runs.
         boot: From then until its SSH server answers.
         stop: From the wish to shut down until it is off.
-        save: Saving a checkpoint.
-        restore: Bringing a saved cluster back, or a copy of it to life.
+        save: Saving a checkpoint, or suspending.
+        restore: Bringing a saved cluster back, or a copy of it to life; starting a suspended
+            host.
         command: A command on a host, at least.
         image_list: Getting the image list.
         bandwidth: Bytes per second of a download.
@@ -177,16 +178,21 @@ class Machine:
         return self.status is HostStatus.RUNNING and self.boots == run
 
     def power_on(self, crashes: list[Crash]) -> None:
-        """Switch it on; it boots while time passes.
+        """Switch it on; it boots while time passes, or goes on when it was suspended.
 
         Args:
             crashes: What shall happen to it while it runs.
         """
         self.boots += 1
         self._started_at = self._clock.now()
-        self.console.append(f"[    0.000000] Linux version simulated, booting {self.key.hostname}")
+        if self.status is HostStatus.SUSPENDED:
+            self.booted = True
+        else:
+            self.console.append(
+                f"[    0.000000] Linux version simulated, booting {self.key.hostname}"
+            )
+            self._plans.append(self._clock.call_later(self._timings.boot, self._finish_boot))
         self._become(HostStatus.RUNNING)
-        self._plans.append(self._clock.call_later(self._timings.boot, self._finish_boot))
         for crash in crashes:
             self.plan_crash(crash)
 
@@ -215,6 +221,10 @@ class Machine:
         self.booted = True
         self._become(HostStatus.RUNNING)
 
+    def suspend(self) -> None:
+        """Leave the memory of this machine, and keep what was in its own."""
+        self._switch_off(HostStatus.SUSPENDED)
+
     def press_power_button(self) -> None:
         """Ask the system inside to shut down; once asked it does, whoever waits for it."""
         with self._clock.lock:
@@ -226,11 +236,7 @@ class Machine:
 
     def power_off(self) -> None:
         """Pull the plug."""
-        for call_off in self._plans:
-            call_off()
-        self._plans.clear()
-        self.booted = self._shutting_down = False
-        self._become(HostStatus.STOPPED)
+        self._switch_off(HostStatus.STOPPED)
 
     def plan_crash(self, crash: Crash) -> None:
         """Let it die when the time has come.
@@ -242,6 +248,13 @@ class Machine:
             self._crash()
         else:
             self._plans.append(self._clock.call_later(crash.after, self._crash))
+
+    def _switch_off(self, status: HostStatus) -> None:
+        for call_off in self._plans:
+            call_off()
+        self._plans.clear()
+        self.booted = self._shutting_down = False
+        self._become(status)
 
     def _finish_boot(self) -> None:
         self.booted = True

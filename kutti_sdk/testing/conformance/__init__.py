@@ -29,6 +29,7 @@ from kutti_sdk.testing.conformance.images import Images
 from kutti_sdk.testing.conformance.lifecycle import Lifecycle
 from kutti_sdk.testing.conformance.networks import Networks
 from kutti_sdk.testing.conformance.ports import Ports
+from kutti_sdk.testing.conformance.suspension import SuspendedGuests, Suspension
 from kutti_sdk.testing.conformance.watching import Watching
 
 
@@ -45,8 +46,17 @@ class DriverConformance(
     Guests,
     Checkpoints,
     SavedGuests,
+    Suspension,
+    SuspendedGuests,
 ):
     """All that a driver promises, as tests; inherit it and give it a ``driver`` fixture."""
 
 
-__all__ = ["ConformanceHooks", "DriverConformance", "Guests", "Lab", "SavedGuests"]
+__all__ = [
+    "ConformanceHooks",
+    "DriverConformance",
+    "Guests",
+    "Lab",
+    "SavedGuests",
+    "SuspendedGuests",
+]

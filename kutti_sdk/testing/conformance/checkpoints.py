@@ -90,7 +90,7 @@ class SavedGuests(ConformanceHooks):
         place = host.networkname, host.clustername
         forwards = await host.forwards()
         before, after = Lab.name("before"), Lab.name("after")
-        await _leave(host, before, tmp_path)
+        await leave(host, before, tmp_path)
         details = await saver.save_checkpoint("one", *place, note="first")
         assert [it.name for it in details.hosts] == [host.name]
         assert (details.hosts[0].size, details.note) == (host.size, "first")
@@ -98,13 +98,13 @@ class SavedGuests(ConformanceHooks):
         with pytest.raises(CheckpointExistsError) as refusal:
             await saver.save_checkpoint("one", *place)
         assert refusal.value.hint
-        await _leave(host, after, tmp_path)
+        await leave(host, after, tmp_path)
         await saver.restore_checkpoint("one", *place)
         assert await host.status() is HostStatus.RUNNING
         assert await host.forwards() == forwards
         await self.wait_until_booted(host)
-        assert await _is_there(host, before)
-        assert not await _is_there(host, after)
+        assert await is_there(host, before)
+        assert not await is_there(host, after)
         await saver.delete_checkpoint("one", *place)
         assert details not in await saver.list_checkpoints()
         assert await host.status() is await twins[1].status() is HostStatus.RUNNING
@@ -116,7 +116,7 @@ class SavedGuests(ConformanceHooks):
         saver, host = _saver(driver), twins[0]
         place = host.networkname, host.clustername
         shared, only, name = Lab.name("shared"), Lab.name("only"), Lab.name("copy")
-        await _leave(host, shared, tmp_path)
+        await leave(host, shared, tmp_path)
         await saver.save_checkpoint("two", *place)
         with pytest.raises(NetworkExistsError) as refusal:
             await saver.clone_checkpoint("two", *place, to=host.networkname)
@@ -129,15 +129,15 @@ class SavedGuests(ConformanceHooks):
             assert await copy.forwards() == ()
             await copy.forward_ssh_port()
             await self.wait_until_booted(copy)
-            assert await _is_there(copy, shared)
-            await _leave(copy, only, tmp_path)
-            assert not await _is_there(host, only)
+            assert await is_there(copy, shared)
+            await leave(copy, only, tmp_path)
+            assert not await is_there(host, only)
         finally:
             await copy.force_stop()
             await driver.delete_host(host.name, name, name)
             await driver.delete_network(name)
         assert await host.status() is HostStatus.RUNNING
-        assert await _is_there(host, shared)
+        assert await is_there(host, shared)
 
 
 def _saver(driver: VMDriver) -> SupportsCheckpoints:
@@ -146,16 +146,34 @@ def _saver(driver: VMDriver) -> SupportsCheckpoints:
     return driver
 
 
-async def _leave(host: VMHost, name: str, folder: Path) -> None:
-    note = folder / name
+async def leave(host: VMHost, name: str, local: Path, *, folder: str = "/root") -> None:
+    """Leave a file on a host.
+
+    Args:
+        host: The host, booted.
+        name: Name of the file, which is its content as well.
+        local: Folder of this machine to make it in.
+        folder: Folder of the host to put it in.
+    """
+    note = local / name
     note.write_text(name)
     client = await host.ssh_client()
-    await client.put(await host.ssh_address(), note, f"/root/{name}")
+    await client.put(await host.ssh_address(), note, f"{folder}/{name}")
     await client.aclose()
 
 
-async def _is_there(host: VMHost, name: str) -> bool:
+async def is_there(host: VMHost, name: str, *, folder: str = "/root") -> bool:
+    """Tell whether a file is on a host that `leave` left.
+
+    Args:
+        host: The host, booted.
+        name: Name of the file.
+        folder: Folder of the host that it is in.
+
+    Returns:
+        Whether it is there, with its content.
+    """
     client = await host.ssh_client()
-    result = await client.run_with_results(await host.ssh_address(), f"cat /root/{name}")
+    result = await client.run_with_results(await host.ssh_address(), f"cat {folder}/{name}")
     await client.aclose()
     return result.stdout == name

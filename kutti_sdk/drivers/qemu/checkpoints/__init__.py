@@ -7,6 +7,8 @@
 | `conditions` | under what hosts run, and whether saved ones can go on here |
 | `disks` | freezes disks by putting new ones on top, links what was frozen |
 | `receiver` | the QEMU that a host's memory and devices are moved into |
+| `examination` | whether hosts can be saved, and whether there is room |
+| `standstill` | lets hosts run on that were left standing still |
 | `saving`, `rendezvous` | moves all hosts of a cluster, at one instant |
 | `restoring`, `cloning` | let hosts go on from what was saved; see also `resume` |
 

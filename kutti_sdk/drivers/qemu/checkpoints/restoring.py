@@ -24,6 +24,7 @@ from kutti_sdk.drivers.qemu.images import image_of
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.resume import drop_state, place_state
 from kutti_sdk.drivers.qemu.services import end_gateway
+from kutti_sdk.drivers.qemu.suspended import drop_suspension
 from kutti_sdk.runtime import processes, state
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.runtime.tasks import run_all
@@ -110,6 +111,7 @@ async def _bring_back(
     folder = saved.files.folder
     # The state last: while it is there, it must fit the disk.
     await anyio.to_thread.run_sync(drop_state, saved.files)
+    await anyio.to_thread.run_sync(drop_suspension, saved.files)
     layers = (layers_of(saved), files.folder / saved.name, folder)
     await anyio.to_thread.run_sync(disks.link_layers, *layers)
     above = await disks.put_on_top(await find_qemu(), saved, folder)

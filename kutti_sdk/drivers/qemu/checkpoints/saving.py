@@ -17,29 +17,23 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
-import psutil
 
 from kutti_sdk.core.checkpoints import CheckpointDetails
 from kutti_sdk.core.errors import (
-    HostNotRunningError,
     HypervisorError,
-    NotEnoughDiskError,
 )
 from kutti_sdk.core.events import report
 from kutti_sdk.core.names import validate_name
-from kutti_sdk.core.sizes import MiB, format_size
-from kutti_sdk.core.status import HostStatus
-from kutti_sdk.drivers.qemu import lifecycle, records
+from kutti_sdk.core.sizes import MiB
+from kutti_sdk.drivers.qemu import records
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.checkpoints import disks, store
-from kutti_sdk.drivers.qemu.checkpoints.conditions import conditions_of, refuse_mismatch
+from kutti_sdk.drivers.qemu.checkpoints.examination import examine, refuse_full_disk
 from kutti_sdk.drivers.qemu.checkpoints.files import CheckpointFiles, checkpoint_files
 from kutti_sdk.drivers.qemu.checkpoints.receiver import Receiver, receiving
 from kutti_sdk.drivers.qemu.checkpoints.records import CheckpointRecord, layers_of
 from kutti_sdk.drivers.qemu.checkpoints.rendezvous import Rendezvous
-from kutti_sdk.drivers.qemu.firmware import boots_by_efi
-from kutti_sdk.drivers.qemu.guest_agent import guest_agent
-from kutti_sdk.drivers.qemu.images import image_of
+from kutti_sdk.drivers.qemu.checkpoints.standstill import run_on
 from kutti_sdk.drivers.qemu.qmp import Monitor, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.resume import Conditions, migration_end, set_capabilities
@@ -88,8 +82,8 @@ async def save_checkpoint(
     ):
         await store.refuse_taken_name(files)
         report("checkpoint", f"saving {clustername} as {name}", cluster=clustername)
-        conditions = await _examine(network, hosts)
-        await _refuse_full_disk(hosts)
+        conditions = await _examine_all(network, hosts)
+        await refuse_full_disk(hosts)
         place = store.beside(files)
         try:
             record = await _save(network, hosts, conditions, place)
@@ -109,9 +103,9 @@ async def save_checkpoint(
     return record.details
 
 
-async def _examine(network: NetworkRecord, hosts: list[HostRecord]) -> Conditions:
+async def _examine_all(network: NetworkRecord, hosts: list[HostRecord]) -> Conditions:
     """Make sure that all hosts can be saved; tell under what they run."""
-    found = await run_all(*(partial(_examine_one, network, host) for host in hosts))
+    found = await run_all(*(partial(examine, network, host) for host in hosts))
     for host, conditions in zip(hosts, found, strict=True):
         if conditions != found[0]:
             raise HypervisorError(
@@ -121,66 +115,6 @@ async def _examine(network: NetworkRecord, hosts: list[HostRecord]) -> Condition
                 cluster=host.clustername,
             )
     return found[0]
-
-
-async def _examine_one(network: NetworkRecord, host: HostRecord) -> Conditions:
-    identity = lifecycle.host_process(host)
-    if identity is None or await lifecycle.host_status(host) is not HostStatus.RUNNING:
-        raise _not_ready(host, "does not run", "Start the cluster first.")
-    image = await image_of(host)
-    if boots_by_efi(image.manifest):
-        raise HypervisorError(
-            f"host {host.name!r} boots by EFI, and such hosts cannot be saved yet",
-            driver="qemu",
-            host=host.name,
-        )
-    try:
-        async with guest_agent(network.sockets.agent(host.id), timeout=_AGENT_TIMEOUT):
-            pass
-    except HypervisorError as error:
-        raise _not_ready(
-            host,
-            "has no guest agent that answers",
-            "Wait until it is ready. Its image must have qemu-guest-agent, which gives a "
-            "restored host the right time and new random numbers.",
-        ) from error
-    async with monitor(network.sockets.monitor(host.id)) as qemu:
-        conditions = await conditions_of(qemu, identity)
-    await refuse_mismatch(conditions, await find_qemu(), image.kernel)
-    return conditions
-
-
-def _not_ready(host: HostRecord, what: str, hint: str) -> HostNotRunningError:
-    return HostNotRunningError(
-        f"host {host.name!r} {what}, and cannot be saved",
-        hint=hint,
-        driver="qemu",
-        cluster=host.clustername,
-        host=host.name,
-    )
-
-
-async def _refuse_full_disk(hosts: list[HostRecord]) -> None:
-    wanted = sum([await anyio.to_thread.run_sync(_memory_to_write, host) for host in hosts])
-    folder = hosts[0].files.folder
-    free = (await anyio.to_thread.run_sync(shutil.disk_usage, folder)).free
-    if wanted > free:
-        raise NotEnoughDiskError(
-            f"a checkpoint may take {format_size(wanted)}, and {format_size(free)} are left",
-            hint=f"Delete other checkpoints, or make room on the disk that holds {folder}.",
-            driver="qemu",
-            cluster=hosts[0].clustername,
-        )
-
-
-def _memory_to_write(host: HostRecord) -> int:
-    """What a host's memory can take on the disk: no more than its QEMU really occupies."""
-    identity = lifecycle.host_process(host)
-    try:
-        occupied = psutil.Process(identity.pid).memory_info().rss if identity else 0
-    except psutil.Error:
-        occupied = host.size.memory
-    return min(host.size.memory, occupied) + _DISK_RESERVE
 
 
 async def _save(
@@ -201,7 +135,7 @@ async def _save(
             pause = await _copy(network, receivers)
         except BaseException:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLEAN_UP):
-                await run_all(*(partial(store.run_on, network, host) for host in saved))
+                await run_all(*(partial(run_on, network, host) for host in saved))
             raise
         created = time.time()
         report("checkpoint", "the hosts run on, and what was saved is written", fraction=0.8)

@@ -18,7 +18,7 @@ from kutti_sdk.core.errors import (
     HypervisorError,
 )
 from kutti_sdk.core.names import validate_name
-from kutti_sdk.drivers.qemu import layout, lifecycle, records
+from kutti_sdk.drivers.qemu import layout, records
 from kutti_sdk.drivers.qemu.checkpoints.files import (
     CheckpointFiles,
     checkpoint_files,
@@ -26,13 +26,12 @@ from kutti_sdk.drivers.qemu.checkpoints.files import (
 )
 from kutti_sdk.drivers.qemu.checkpoints.receiver import end_receiver
 from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoint
-from kutti_sdk.drivers.qemu.qmp import monitor
+from kutti_sdk.drivers.qemu.checkpoints.standstill import run_on, settle
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.runtime import state
 from kutti_sdk.runtime.locks import locked
 
 _LOCK_TIMEOUT = 600.0  # seconds; another cluster operation may be at it, on a slow machine
-_STANDING_STILL = frozenset({"paused", "postmigrate", "finish-migrate"})
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +62,8 @@ async def changing(network: NetworkRecord, clustername: str) -> AsyncIterator[No
 async def held_hosts(network: NetworkRecord, clustername: str) -> AsyncIterator[list[HostRecord]]:
     """Keep all hosts of a cluster from being started and deleted for the length of a block.
 
+    Those that an interrupted suspend left standing still run on, or are suspended.
+
     Args:
         network: The network.
         clustername: Name of the cluster.
@@ -81,6 +82,8 @@ async def held_hosts(network: NetworkRecord, clustername: str) -> AsyncIterator[
                 locked(network.sockets.lock(host.id), timeout=_LOCK_TIMEOUT)
             )
         hosts = await _hosts(network, clustername)
+        for host in hosts:
+            await settle(network, host)
         if not hosts:
             raise HostNotFoundError(
                 f"cluster {clustername!r} has no host in network {network.name!r}",
@@ -141,23 +144,6 @@ def beside(files: CheckpointFiles) -> CheckpointFiles:
     """
     name = f"{layout.HALF_MADE}{files.folder.name}.{secrets.token_hex(4)}"
     return CheckpointFiles(files.folder.with_name(name))
-
-
-async def run_on(network: NetworkRecord, host: HostRecord) -> None:
-    """Let a host run on that was left standing still; one that runs is left alone.
-
-    Args:
-        network: Its network.
-        host: The host.
-    """
-    if lifecycle.host_process(host) is None:
-        return
-    async with monitor(network.sockets.monitor(host.id)) as qemu:
-        await qemu.execute("migrate_cancel")
-        while (await qemu.execute("query-migrate")).get("status") == "cancelling":  # noqa: ASYNC110
-            await anyio.sleep(0.05)  # it tells only those who listened before
-        if (await qemu.execute("query-status"))["status"] in _STANDING_STILL:
-            await qemu.execute("cont")
 
 
 async def _hosts(network: NetworkRecord, clustername: str) -> list[HostRecord]:
