@@ -29,6 +29,7 @@ class ClusterRecord:
         retired: Forwards of earlier specs that are still to be undone. Forwards that
             were made by hand are in neither, and stay.
         kubernetes_options: What was chosen about Kubernetes.
+        cold_start: Whether new nodes boot in any case.
         format: Version of this record.
     """
 
@@ -41,6 +42,7 @@ class ClusterRecord:
     forwards: tuple[NodeForward, ...]
     retired: tuple[NodeForward, ...] = ()
     kubernetes_options: KubernetesOptions = field(default_factory=KubernetesOptions)
+    cold_start: bool = False
     format: int = 1
 
 
@@ -77,6 +79,7 @@ def record_of(
         node_specs=description.node_specs,
         forwards=description.forwards,
         kubernetes_options=description.kubernetes_options,
+        cold_start=description.cold_start,
         retired=tuple(
             dict.fromkeys(
                 forward
@@ -105,4 +108,5 @@ def as_recorded(description: D, record: ClusterRecord) -> D:
         node_specs=record.node_specs,
         forwards=record.forwards,
         kubernetes_options=record.kubernetes_options,
+        cold_start=record.cold_start,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import logging
+from dataclasses import replace
 
 import anyio
 import anyio.to_thread
@@ -13,16 +14,19 @@ from kutti_sdk.core.errors import (
     LockTimeoutError,
     PortInUseError,
 )
+from kutti_sdk.core.events import report
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import forwards, records, resume
 from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
 from kutti_sdk.drivers.qemu.binaries import find_qemu
+from kutti_sdk.drivers.qemu.checkpoints.conditions import refuse_mismatch
 from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
 from kutti_sdk.drivers.qemu.images import image_of
 from kutti_sdk.drivers.qemu.machine import host_command, host_outlets
 from kutti_sdk.drivers.qemu.qmp import ask_agent, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import ensure_services, services_run, stop_services
+from kutti_sdk.drivers.qemu.templates.store import distrust
 from kutti_sdk.drivers.qemu.tsc import clock_arguments
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.locks import locked
@@ -40,6 +44,8 @@ _RUNNING_STATES = frozenset(
 )
 _STOPPED_STATES = frozenset({"shutdown", "postmigrate"})
 
+_log = logging.getLogger(__name__)
+
 
 async def start_host(network: NetworkRecord, record: HostRecord) -> None:
     """Start a host's QEMU and what its network needs; the caller holds the host's lock.
@@ -56,35 +62,11 @@ async def start_host(network: NetworkRecord, record: HostRecord) -> None:
         CheckpointMismatchError: When the cluster is brought back to a checkpoint half.
     """
     await _refuse_half_restored(network, record)
-    qemu = await find_qemu()
-    image = await image_of(record)
-    pending = await resume.pending_state(record)
-    if pending is None:
-        accelerator = await choose_accelerator(qemu, image.kernel)
-    else:
-        accelerator = pending.accelerator
-    efi = await anyio.to_thread.run_sync(find_efi, qemu) if boots_by_efi(image.manifest) else None
-    command = host_command(
-        qemu,
-        record,
-        host_outlets(record, network),
-        accelerator=accelerator,
-        manifest=image.manifest,
-        image_folder=image.folder,
-        clock=await clock_arguments(accelerator),
-        efi=efi,
-        memory=None if pending is None else resume.memory_of(record, pending),
-    )
-
-    async def run() -> None:
-        await processes.start_daemon(command, record.files.pid, mark=record.uuid)
-
     try:
-        if pending is None:
-            await run_all(run, lambda: _serve(network, record))
-        else:
-            await _resume(network, record, run)
+        if await _goes_on(network, record):
             await _serve(network, record)
+        else:
+            await run_all(lambda: _boot(network, record), lambda: _serve(network, record))
         # The last other host may have stopped meanwhile and have taken them along.
         await heal_services(record)
     except (HypervisorError, PortInUseError) as error:
@@ -236,13 +218,72 @@ async def _refuse_half_restored(network: NetworkRecord, record: HostRecord) -> N
         )
 
 
-async def _resume(
-    network: NetworkRecord, record: HostRecord, run: Callable[[], Awaitable[None]]
-) -> None:
-    """Let a host go on, before the network is there: nobody shall meet it as another one."""
+async def _boot(network: NetworkRecord, record: HostRecord) -> None:
+    """Let a host's QEMU boot it."""
+    qemu = await find_qemu()
+    image = await image_of(record)
+    efi = await anyio.to_thread.run_sync(find_efi, qemu) if boots_by_efi(image.manifest) else None
+    accelerator = await choose_accelerator(qemu, image.kernel)
+    command = host_command(
+        qemu,
+        record,
+        host_outlets(record, network),
+        accelerator=accelerator,
+        manifest=image.manifest,
+        image_folder=image.folder,
+        clock=await clock_arguments(accelerator),
+        efi=efi,
+    )
+    await processes.start_daemon(command, record.files.pid, mark=record.uuid)
+
+
+async def _goes_on(network: NetworkRecord, record: HostRecord) -> bool:
+    """Let a host go on from its saved state, if it has one; tell whether it does.
+
+    A state of a template can be done without: where it cannot be used, the host boots.
+    """
+    pending = await resume.pending_state(record)
+    if pending is None:
+        return False
+    template = await resume.template_of(record)
+    if template is None:
+        await _resume(network, record, pending)
+        return True
     try:
-        await run()
+        image = await image_of(record)
+        await refuse_mismatch(pending, await find_qemu(), image.kernel)
+        words = f"{record.name} goes on from a template, and need not boot"
+        report("resume", words, cluster=record.clustername, host=record.name)
+        await _resume(network, record, pending)
+    except (CheckpointMismatchError, HypervisorError) as error:
+        await anyio.to_thread.run_sync(resume.drop_state, record.files)
+        await distrust(template)
+        words = f"{record.name} boots, because its template cannot be used: {error.message}"
+        _log.warning("%s", words)
+        report("warning", words, cluster=record.clustername, host=record.name)
+        return False
+    return True
+
+
+async def _resume(network: NetworkRecord, record: HostRecord, pending: resume.Conditions) -> None:
+    """Let a host go on where the switch does not see it: nobody shall meet it as another one."""
+    image = await image_of(record)
+    outlets = host_outlets(record, network)
+    unseen = network.sockets.unseen_card(record.id)
+    command = host_command(
+        await find_qemu(),
+        record,
+        replace(outlets, card=unseen),
+        accelerator=pending.accelerator,
+        manifest=image.manifest,
+        image_folder=image.folder,
+        clock=await clock_arguments(pending.accelerator),
+        memory=resume.memory_of(record, pending),
+    )
+    try:
+        await processes.start_daemon(command, record.files.pid, mark=record.uuid)
         await resume.go_on(record, network)
+        await anyio.Path(unseen).rename(outlets.card)
     except BaseException:
         identity = host_process(record)
         if identity is not None:
