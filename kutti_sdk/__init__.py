@@ -20,15 +20,8 @@ if TYPE_CHECKING:
         cluster,
         list_clusters,
     )
-    from kutti_sdk.core.checkpoints import (
-        CheckpointDetails,
-        CheckpointHost,
-        SupportsCheckpoints,
-    )
-    from kutti_sdk.core.driver import (
-        HostChange,
-        VMDriver,
-    )
+    from kutti_sdk.core.checkpoints import CheckpointDetails, CheckpointHost, SupportsCheckpoints
+    from kutti_sdk.core.driver import HostChange, VMDriver
     from kutti_sdk.core.errors import (
         CertificatesExpiredError,
         CheckpointExistsError,
@@ -94,67 +87,20 @@ if TYPE_CHECKING:
         UnsafeImageError,
         WaitTimeoutError,
     )
-    from kutti_sdk.core.events import (
-        ProgressEvent,
-        observe,
-        report,
-    )
-    from kutti_sdk.core.findings import (
-        Diagnosable,
-        Finding,
-        Severity,
-    )
-    from kutti_sdk.core.host import (
-        HostSize,
-        HostUsage,
-        VMHost,
-    )
-    from kutti_sdk.core.image import (
-        ImageCopy,
-        ImageDetails,
-        VMImage,
-    )
-    from kutti_sdk.core.network import (
-        VMNetwork,
-    )
-    from kutti_sdk.core.ports import (
-        PortForward,
-    )
-    from kutti_sdk.core.registry import (
-        for_each_driver,
-        get_driver,
-        list_drivers,
-        register_driver,
-    )
-    from kutti_sdk.core.ssh import (
-        CommandResult,
-        Output,
-        RunningCommand,
-        SSHClient,
-        SSHCredentials,
-    )
-    from kutti_sdk.core.status import (
-        CopyStatus,
-        DriverStatus,
-        HostStatus,
-        ImageStatus,
-    )
+    from kutti_sdk.core.events import ProgressEvent, observe, report
+    from kutti_sdk.core.findings import Diagnosable, Finding, Severity
+    from kutti_sdk.core.host import HostSize, HostUsage, VMHost
+    from kutti_sdk.core.image import ImageCopy, ImageDetails, VMImage
+    from kutti_sdk.core.network import VMNetwork
+    from kutti_sdk.core.ports import PortForward
+    from kutti_sdk.core.registry import for_each_driver, get_driver, list_drivers, register_driver
+    from kutti_sdk.core.ssh import CommandResult, Output, RunningCommand, SSHClient, SSHCredentials
+    from kutti_sdk.core.status import CopyStatus, DriverStatus, HostStatus, ImageStatus
     from kutti_sdk.core.suspension import SupportsSuspension
-    from kutti_sdk.core.versions import (
-        K8sVersion,
-    )
-    from kutti_sdk.doctor import (
-        Diagnosis,
-        diagnose,
-    )
-    from kutti_sdk.kubernetes.conditions import (
-        KubernetesStatus,
-        NodeCondition,
-        SystemPod,
-    )
-    from kutti_sdk.kubernetes.options import (
-        KubernetesOptions,
-    )
+    from kutti_sdk.core.versions import K8sVersion
+    from kutti_sdk.doctor import Diagnosis, diagnose
+    from kutti_sdk.kubernetes.conditions import KubernetesStatus, NodeCondition, SystemPod
+    from kutti_sdk.kubernetes.options import KubernetesOptions
     from kutti_sdk.runtime.directories import (
         cache_dir,
         config_dir,
@@ -162,16 +108,9 @@ if TYPE_CHECKING:
         runtime_dir,
         set_workspace,
     )
-    from kutti_sdk.ssh.client import (
-        AsyncSSHClient,
-    )
-    from kutti_sdk.ssh.fanout import (
-        FanOut,
-    )
-    from kutti_sdk.views import (
-        Timeline,
-        timeline,
-    )
+    from kutti_sdk.ssh.client import AsyncSSHClient
+    from kutti_sdk.ssh.fanout import FanOut
+    from kutti_sdk.views import Timeline, timeline
 
     __version__: str
 
@@ -320,81 +259,26 @@ _HOMES = {
         "cluster",
         "list_clusters",
     ),
-    "core.checkpoints": (
-        "CheckpointDetails",
-        "CheckpointHost",
-        "SupportsCheckpoints",
-    ),
-    "core.driver": (
-        "HostChange",
-        "VMDriver",
-    ),
-    "core.events": (
-        "ProgressEvent",
-        "observe",
-        "report",
-    ),
-    "core.findings": (
-        "Diagnosable",
-        "Finding",
-        "Severity",
-    ),
-    "core.host": (
-        "HostSize",
-        "HostUsage",
-        "VMHost",
-    ),
-    "core.image": (
-        "ImageCopy",
-        "ImageDetails",
-        "VMImage",
-    ),
+    "core.checkpoints": ("CheckpointDetails", "CheckpointHost", "SupportsCheckpoints"),
+    "core.driver": ("HostChange", "VMDriver"),
+    "core.events": ("ProgressEvent", "observe", "report"),
+    "core.findings": ("Diagnosable", "Finding", "Severity"),
+    "core.host": ("HostSize", "HostUsage", "VMHost"),
+    "core.image": ("ImageCopy", "ImageDetails", "VMImage"),
     "core.network": ("VMNetwork",),
     "core.ports": ("PortForward",),
-    "core.registry": (
-        "for_each_driver",
-        "get_driver",
-        "list_drivers",
-        "register_driver",
-    ),
-    "core.ssh": (
-        "CommandResult",
-        "Output",
-        "RunningCommand",
-        "SSHClient",
-        "SSHCredentials",
-    ),
-    "core.status": (
-        "CopyStatus",
-        "DriverStatus",
-        "HostStatus",
-        "ImageStatus",
-    ),
+    "core.registry": ("for_each_driver", "get_driver", "list_drivers", "register_driver"),
+    "core.ssh": ("CommandResult", "Output", "RunningCommand", "SSHClient", "SSHCredentials"),
+    "core.status": ("CopyStatus", "DriverStatus", "HostStatus", "ImageStatus"),
     "core.suspension": ("SupportsSuspension",),
     "core.versions": ("K8sVersion",),
-    "doctor": (
-        "Diagnosis",
-        "diagnose",
-    ),
-    "kubernetes.conditions": (
-        "KubernetesStatus",
-        "NodeCondition",
-        "SystemPod",
-    ),
+    "doctor": ("Diagnosis", "diagnose"),
+    "kubernetes.conditions": ("KubernetesStatus", "NodeCondition", "SystemPod"),
     "kubernetes.options": ("KubernetesOptions",),
-    "runtime.directories": (
-        "cache_dir",
-        "config_dir",
-        "data_dir",
-        "runtime_dir",
-        "set_workspace",
-    ),
+    "runtime.directories": ("cache_dir", "config_dir", "data_dir", "runtime_dir", "set_workspace"),
     "ssh.client": ("AsyncSSHClient",),
     "ssh.fanout": ("FanOut",),
-    "views": (
-        "Timeline",
-        "timeline",
-    ),
+    "views": ("Timeline", "timeline"),
 }
 
 

@@ -38,7 +38,7 @@ from kutti_sdk.clusters.store import cluster_lock, load_record, save_record
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import PortNotForwardedError
 from kutti_sdk.core.events import report
-from kutti_sdk.core.host import VMHost
+from kutti_sdk.core.host import HostSize, VMHost
 from kutti_sdk.kubernetes.bring_up import BringUp
 from kutti_sdk.runtime.tasks import task_group
 
@@ -76,6 +76,7 @@ async def apply_change(
     report("plan", plan.heading, cluster=clustername)
     for fetch in plan.of(FetchImage):
         await _fetch(fetch, clustername, driver)
+    await _prepare_hosts(plan, change(record), driver)
     # The lock is given back as soon as all hosts are started: others may change the
     # cluster while the hosts still boot.
     async with task_group() as readiness, cluster_lock(clustername):
@@ -133,6 +134,17 @@ async def _fetch(fetch: FetchImage, clustername: str, driver: VMDriver) -> None:
     await image.fetch()
 
 
+async def _prepare_hosts(plan: Plan, wanted: ClusterDescription, driver: VMDriver) -> None:
+    """Let the driver get ready for many new hosts, unless they shall boot."""
+    if wanted.cold_start:
+        return
+    sizes: dict[str, list[HostSize]] = {}
+    for create in plan.of(CreateHost):
+        sizes.setdefault(create.k8s_version, []).append(create.size)
+    for version, of_version in sizes.items():
+        await driver.prepare_hosts(version, of_version)
+
+
 async def _clear_away(plan: Plan, driver: VMDriver) -> None:
     async with task_group() as group:
         for delete in plan.of(DeleteHost):
@@ -175,15 +187,18 @@ async def _bring_up(
         # Made one after the other, for addresses in the order of the nodes; all that
         # takes time after that goes on side by side.
         for hostname in wanted.node_names:
-            group.start_soon(bring_up, await _host_to_bring_up(plan, hostname, driver))
+            group.start_soon(bring_up, await _host_to_bring_up(plan, wanted, hostname, driver))
 
 
-async def _host_to_bring_up(plan: Plan, hostname: str, driver: VMDriver) -> VMHost:
+async def _host_to_bring_up(
+    plan: Plan, wanted: ClusterDescription, hostname: str, driver: VMDriver
+) -> VMHost:
     cluster = plan.cluster
+    create = driver.create_cold_host if wanted.cold_start else driver.create_host
     for action in plan.for_host(hostname):
         if isinstance(action, CreateHost):
             report("create", str(action), cluster=cluster, host=hostname)
-            return await driver.create_host(
+            return await create(
                 hostname,
                 cluster,
                 cluster,

@@ -43,6 +43,7 @@ class ClusterDescription(Displayed):
         node_specs: Its nodes, in order.
         forwards: Ports of this machine that lead to its nodes.
         kubernetes_options: What was chosen about Kubernetes.
+        cold_start: Whether new nodes boot, although the driver may know a faster way.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ClusterDescription(Displayed):
     node_specs: tuple[NodeSpec, ...] = (NodeSpec(FIRST_NODE),)
     forwards: tuple[NodeForward, ...] = ()
     kubernetes_options: KubernetesOptions = field(default_factory=KubernetesOptions)
+    cold_start: bool = False
 
     def __post_init__(self) -> None:
         validate_name(self.name, "cluster name")
@@ -149,6 +151,17 @@ class ClusterDescription(Displayed):
             InvalidSpecError: When it is too small for the nodes.
         """
         return replace(self, cidr=str(validate_cidr(cidr)))
+
+    def cold(self) -> Self:
+        """Let new nodes boot, and not go on from a template of their image.
+
+        Without this word a driver chooses; see `VMImage.warm_up`. Nodes that are there
+        stay as they are.
+
+        Returns:
+            A new spec.
+        """
+        return replace(self, cold_start=True)
 
     def nodes(
         self,

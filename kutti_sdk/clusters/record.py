@@ -30,6 +30,7 @@ class ClusterRecord:
             were made by hand are in neither, and stay.
         kubernetes_options: What was chosen about Kubernetes.
         copying: The checkpoint that it becomes a copy of, until it is one; then empty.
+        cold_start: Whether new nodes boot in any case.
         format: Version of this record.
     """
 
@@ -43,6 +44,7 @@ class ClusterRecord:
     retired: tuple[NodeForward, ...] = ()
     kubernetes_options: KubernetesOptions = field(default_factory=KubernetesOptions)
     copying: str = ""
+    cold_start: bool = False
     format: int = 1
 
 
@@ -79,6 +81,7 @@ def record_of(
         node_specs=description.node_specs,
         forwards=description.forwards,
         kubernetes_options=description.kubernetes_options,
+        cold_start=description.cold_start,
         retired=tuple(
             dict.fromkeys(
                 forward
@@ -107,4 +110,5 @@ def as_recorded(description: D, record: ClusterRecord) -> D:
         node_specs=record.node_specs,
         forwards=record.forwards,
         kubernetes_options=record.kubernetes_options,
+        cold_start=record.cold_start,
     )

@@ -201,6 +201,59 @@ class VMDriver(Displayed, ABC):
             ResourceError: When the host is larger than this machine.
         """
 
+    async def create_cold_host(
+        self,
+        hostname: str,
+        networkname: str,
+        clustername: str,
+        k8sversion: str,
+        *,
+        cpus: int | None = None,
+        memory: int | str | None = None,
+        disk: int | str | None = None,
+    ) -> VMHost:
+        """Make a host that boots at its first start, and leave it stopped.
+
+        What `create_host` does, unless a driver knows a faster way for a new host to
+        become ready; such drivers override it.
+
+        Args:
+            hostname: As in `create_host`, like all others.
+            networkname: A network.
+            clustername: A cluster.
+            k8sversion: A version.
+            cpus: Number of CPUs.
+            memory: Bytes of memory.
+            disk: Bytes of disk.
+
+        Returns:
+            The host.
+
+        Raises:
+            KuttiError: As `create_host` does.
+        """
+        return await self.create_host(
+            hostname,
+            networkname,
+            clustername,
+            k8sversion,
+            cpus=cpus,
+            memory=memory,
+            disk=disk,
+        )
+
+    async def prepare_hosts(self, k8sversion: str, sizes: Sequence[HostSize]) -> None:
+        """Get ready for hosts that are to be made next, all at once.
+
+        Drivers that can make many hosts faster than one by one override it. What cannot
+        be prepared is no error: the hosts are made without.
+
+        Args:
+            k8sversion: Version of their image, which is on this machine.
+            sizes: How large each of them is.
+        """
+        del k8sversion, sizes  # each host is made by itself
+
     @abstractmethod
     async def get_host(self, hostname: str, networkname: str, clustername: str) -> VMHost:
         """Find a host.

@@ -23,12 +23,14 @@ class ImageDetails:
         used_by: Names of the hosts that use it.
         kept: When it was fetched, built or imported last, in UTC; None when unknown.
         partial: Bytes of a download that was interrupted and can go on.
+        templates: Bytes that its templates take on this machine; see `VMImage.warm_up`.
     """
 
     size: int | None = None
     used_by: tuple[str, ...] = ()
     kept: datetime | None = None
     partial: int = 0
+    templates: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,39 @@ class VMImage(Displayed, ABC):
             hint="Use `from_file` with the file that the image came from.",
             image=self.k8s_version,
         )
+
+    async def warm_up(
+        self,
+        *,
+        cpus: int | None = None,
+        memory: int | str | None = None,
+        disk: int | str | None = None,
+    ) -> None:
+        """Make a template, from which new hosts of one size go on in place of booting.
+
+        Nothing to do when there is one that fits. Drivers that can override it.
+
+        Args:
+            cpus: Number of CPUs; default as in `HostSize`, like the others.
+            memory: Bytes of memory, or a text such as ``"2GiB"``.
+            disk: Bytes of disk, or a text such as ``"20GiB"``.
+
+        Raises:
+            ImageError: When hosts of this image, or of this driver, always boot.
+            ImageNotDownloadedError: When the image is not on this machine.
+            InvalidSizeError: When a size is not valid.
+            ResourceError: When this machine has not got enough memory, CPUs or disk.
+            HypervisorError: When the template could not be made; nothing of it is kept.
+        """
+        del cpus, memory, disk  # there are no templates
+        raise ImageError(
+            f"hosts of image {self.k8s_version!r} always boot: its driver makes no templates",
+            hint='Use a driver that does, such as "qemu".',
+            image=self.k8s_version,
+        )
+
+    async def cool_down(self) -> None:
+        """Remove all templates of the image; hosts that were made from them stay."""
 
     async def details(self) -> ImageDetails:
         """Tell more about the image; drivers that know nothing more leave it as it is.

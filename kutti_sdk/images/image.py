@@ -78,7 +78,7 @@ class StoredImage(VMImage):
         return self._entry
 
     def __repr__(self) -> str:
-        return f"<StoredImage {self.k8s_version} {self.checksum[:12]}>"
+        return f"<{type(self).__name__} {self.k8s_version} {self.checksum[:12]}>"
 
     async def local(self) -> LocalImage | None:
         """Find it on this machine.

@@ -141,6 +141,8 @@ async def _add_image(table: Table, image: VMImage) -> None:
     status = (await image.status()).value + (", deprecated" if image.deprecated else "")
     if details.partial:
         status += f", {format_size(details.partial)} of a download are here"
+    if details.templates:
+        status += f", warm: {format_size(details.templates)}"
     table.add_row(
         image.k8s_version,
         status,

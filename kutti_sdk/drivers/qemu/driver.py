@@ -41,6 +41,8 @@ from kutti_sdk.drivers.qemu.forwards import check_listeners
 from kutti_sdk.drivers.qemu.host import QemuHost
 from kutti_sdk.drivers.qemu.settings import from_arguments, resolve
 from kutti_sdk.drivers.qemu.suspending import suspend_cluster
+from kutti_sdk.drivers.qemu.templates.making import make_templates_for
+from kutti_sdk.drivers.qemu.templates.using import name_of_template, no_template
 from kutti_sdk.images.serving import ImageServer
 from kutti_sdk.runtime.tasks import interruptible
 
@@ -161,18 +163,49 @@ class QemuDriver(SupportsCheckpoints, SupportsSuspension, VMDriver):
         memory: int | str | None = None,
         disk: int | str | None = None,
     ) -> VMHost:
-        """Make a host and leave it stopped."""
-        size = HostSize.parse(cpus, memory, disk)
+        """Make a host and leave it stopped; with a template that fits it does not boot."""
         return QemuHost(
             await provisioning.create_host(
                 hostname,
                 networkname,
                 clustername,
                 k8sversion,
-                size,
+                HostSize.parse(cpus, memory, disk),
                 settings=await resolve(self._arguments),
+                find_template=name_of_template,
             )
         )
+
+    @interruptible
+    async def create_cold_host(
+        self,
+        hostname: str,
+        networkname: str,
+        clustername: str,
+        k8sversion: str,
+        *,
+        cpus: int | None = None,
+        memory: int | str | None = None,
+        disk: int | str | None = None,
+    ) -> VMHost:
+        """Make a host that boots at its first start, and leave it stopped."""
+        return QemuHost(
+            await provisioning.create_host(
+                hostname,
+                networkname,
+                clustername,
+                k8sversion,
+                HostSize.parse(cpus, memory, disk),
+                settings=await resolve(self._arguments),
+                find_template=no_template,
+            )
+        )
+
+    @interruptible
+    async def prepare_hosts(self, k8sversion: str, sizes: Sequence[HostSize]) -> None:
+        """Make templates first where many hosts are to be made."""
+        settings = await resolve(self._arguments)
+        await make_templates_for(await images.image_for_new_host(k8sversion, settings), sizes)
 
     async def get_host(self, hostname: str, networkname: str, clustername: str) -> VMHost:
         """Find a host."""

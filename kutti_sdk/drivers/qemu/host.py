@@ -23,6 +23,7 @@ from kutti_sdk.drivers.qemu.checkpoints.standstill import settle
 from kutti_sdk.drivers.qemu.console import read_console
 from kutti_sdk.drivers.qemu.enrolment import EnrollingSSHClient
 from kutti_sdk.drivers.qemu.records import HostRecord
+from kutti_sdk.drivers.qemu.starting import start_host
 from kutti_sdk.drivers.qemu.usage import host_usage
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.locks import locked
@@ -97,7 +98,7 @@ class QemuHost(VMHost):
             except NotEnoughMemoryError as error:
                 error.host = self.name
                 raise
-            await lifecycle.start_host(network, record)
+            await start_host(network, record)
 
     @interruptible
     async def stop(self, timeout: float = DEFAULT_STOP_TIMEOUT) -> None:

@@ -21,6 +21,8 @@ PermitRootLogin prohibit-password
 """
 """Settings of the SSH server of a disk that was made elsewhere: keys only."""
 
+_NO_OTHERS = "LinkLocalAddressing=no\nIPv6AcceptRA=no\n"
+
 
 def smbios_string(
     host: HostRecord,
@@ -42,21 +44,32 @@ def smbios_string(
     Returns:
         The content of the file for ``-smbios type=11,path=``.
     """
-    home = "/root" if host.ssh_user == "root" else f"/home/{host.ssh_user}"
-    owner = f"{host.ssh_user} {host.ssh_user}"
-    lines = [
-        _file("/etc/ssh/ssh_host_ed25519_key", host_key, mode="0600"),
-        _file("/etc/ssh/ssh_host_ed25519_key.pub", f"{host.host_key}\n"),
-        f"d {home}/.ssh 0700 {owner} -",
-        _file(f"{home}/.ssh/authorized_keys", f"{authorized_key}\n", mode="0600", owner=owner),
+    return _credential(
+        *_keys(host, host_key, authorized_key),
         _file("/etc/hosts", hosts_file(host, network)),
         _file("/etc/resolv.conf", resolver_file(network)),
         _file("/etc/systemd/network/10-kutti.network", network_file(host, network)),
         *more,
-    ]
-    text = "".join(f"{line}\n" for line in lines)
-    encoded = b64encode(text.encode()).decode()
-    return f"io.systemd.credential.binary:tmpfiles.extra={encoded}".encode()
+    )
+
+
+def nobodys_smbios_string(host: HostRecord, *, host_key: str, authorized_key: str) -> bytes:
+    """Write the SMBIOS string of a host that is in no network, and is to become a template.
+
+    Its card has no address, so that systemd-networkd has none to bring back one day.
+
+    Args:
+        host: The host.
+        host_key: Private key of its SSH server, in OpenSSH's format.
+        authorized_key: Public key that may log in.
+
+    Returns:
+        The content of the file for ``-smbios type=11,path=``.
+    """
+    return _credential(
+        *_keys(host, host_key, authorized_key),
+        _file("/etc/systemd/network/10-kutti.network", _match(host) + _NO_OTHERS),
+    )
 
 
 def foreign_lines(host: HostRecord) -> list[str]:
@@ -147,16 +160,47 @@ def network_file(host: HostRecord, network: NetworkRecord) -> str:
         The content.
     """
     return (
-        "[Match]\n"
-        f"MACAddress={host.mac}\n"
-        "[Network]\n"
-        f"Address={host.address}/{IPv4Network(network.cidr).prefixlen}\n"
+        f"{_match(host)}"
+        f"Address={interface_address(host, network)}\n"
         f"Gateway={network.gateway_address}\n"
         f"DNS={network.service_address}\n"
         f"Domains={network.domain}\n"
-        "LinkLocalAddressing=no\n"
-        "IPv6AcceptRA=no\n"
+        f"{_NO_OTHERS}"
     )
+
+
+def interface_address(host: HostRecord, network: NetworkRecord) -> str:
+    """Give the address of a host's card.
+
+    Args:
+        host: The host.
+        network: Its network.
+
+    Returns:
+        The address with the length of its network's prefix.
+    """
+    return f"{host.address}/{IPv4Network(network.cidr).prefixlen}"
+
+
+def _credential(*lines: str) -> bytes:
+    text = "".join(f"{line}\n" for line in lines)
+    encoded = b64encode(text.encode()).decode()
+    return f"io.systemd.credential.binary:tmpfiles.extra={encoded}".encode()
+
+
+def _keys(host: HostRecord, host_key: str, authorized_key: str) -> list[str]:
+    home = "/root" if host.ssh_user == "root" else f"/home/{host.ssh_user}"
+    owner = f"{host.ssh_user} {host.ssh_user}"
+    return [
+        _file("/etc/ssh/ssh_host_ed25519_key", host_key, mode="0600"),
+        _file("/etc/ssh/ssh_host_ed25519_key.pub", f"{host.host_key}\n"),
+        f"d {home}/.ssh 0700 {owner} -",
+        _file(f"{home}/.ssh/authorized_keys", f"{authorized_key}\n", mode="0600", owner=owner),
+    ]
+
+
+def _match(host: HostRecord) -> str:
+    return f"[Match]\nMACAddress={host.mac}\n[Network]\n"
 
 
 def _file(path: str, content: str, *, mode: str = "0644", owner: str = "root root") -> str:

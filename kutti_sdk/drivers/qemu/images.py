@@ -15,8 +15,10 @@ from kutti_sdk.core.image import ImageCopy
 from kutti_sdk.core.versions import NO_KUBERNETES, K8sVersion
 from kutti_sdk.drivers.qemu import records
 from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoints
+from kutti_sdk.drivers.qemu.image import QemuImage
 from kutti_sdk.drivers.qemu.records import HostRecord
 from kutti_sdk.drivers.qemu.settings import ImageSettings
+from kutti_sdk.drivers.qemu.templates.store import sweep
 from kutti_sdk.images.catalogue import load_catalogue, refresh_catalogue
 from kutti_sdk.images.file_import import import_image
 from kutti_sdk.images.image import StoredImage, find_image, stored_images
@@ -44,7 +46,7 @@ async def fetch_list(settings: ImageSettings) -> None:
     await refresh_catalogue(settings.sources, settings.http)
 
 
-async def list_all(settings: ImageSettings) -> list[StoredImage]:
+async def list_all(settings: ImageSettings) -> list[QemuImage]:
     """List all images, on this machine or not.
 
     Args:
@@ -54,10 +56,11 @@ async def list_all(settings: ImageSettings) -> list[StoredImage]:
         The images, newest version first.
     """
     catalogue = await load_catalogue(settings.sources)
-    return await stored_images(catalogue, _users, settings.http)
+    images = await stored_images(catalogue, _users, settings.http)
+    return [_of_driver(image, settings) for image in images]
 
 
-async def find(k8sversion: str, settings: ImageSettings) -> StoredImage:
+async def find(k8sversion: str, settings: ImageSettings) -> QemuImage:
     """Find an image.
 
     Args:
@@ -71,10 +74,10 @@ async def find(k8sversion: str, settings: ImageSettings) -> StoredImage:
         ImageNotFoundError: When there is none.
     """
     catalogue = await load_catalogue(settings.sources)
-    return await find_image(k8sversion, catalogue, _users, settings.http)
+    return _of_driver(await find_image(k8sversion, catalogue, _users, settings.http), settings)
 
 
-async def take(source: Path, k8sversion: str | None, settings: ImageSettings) -> StoredImage:
+async def take(source: Path, k8sversion: str | None, settings: ImageSettings) -> QemuImage:
     """Take an image from a file or folder.
 
     Args:
@@ -106,7 +109,7 @@ async def copies() -> list[ImageCopy]:
 
 
 async def prune(chosen: Sequence[ImageCopy] | None) -> list[ImageCopy]:
-    """Remove everything of images that no host uses.
+    """Remove everything of images that no host uses, and templates of what is gone.
 
     Args:
         chosen: Only these; None for all.
@@ -114,7 +117,9 @@ async def prune(chosen: Sequence[ImageCopy] | None) -> list[ImageCopy]:
     Returns:
         What was removed.
     """
-    return await remove_copies(await copies() if chosen is None else chosen, _users)
+    removed = await remove_copies(await copies() if chosen is None else chosen, _users)
+    await sweep()
+    return removed
 
 
 def serve(
@@ -131,7 +136,7 @@ def serve(
     """
 
     async def images() -> list[StoredImage]:
-        return await list_all(await settings())
+        return [*await list_all(await settings())]
 
     return serve_images(address, images)
 
@@ -184,6 +189,10 @@ async def image_of(host: HostRecord) -> LocalImage:
             f"Fetch or import the very image with checksum {host.image}; the host's disk needs it.",
         )
     return found
+
+
+def _of_driver(image: StoredImage, settings: ImageSettings) -> QemuImage:
+    return QemuImage(image.k8s_version, image.checksum, image.entry, _users, settings.http)
 
 
 def _not_here(k8s_version: str, hint: str) -> ImageNotDownloadedError:

@@ -21,10 +21,12 @@ data_dir()/qemu/networks/NETWORK/
     checkpoints/CLUSTER/NAME/
         checkpoint.json the checkpoint's record
         HOST/           memory, devices, disk*.qcow2; see `checkpoints.files`
+data_dir()/qemu/templates/         what new hosts may go on from; see `templates.files`
 runtime_dir()/NETWORK-ID/
     gateway.sock, gateway.qmp
     HOST-ID.qmp, HOST-ID.qga, HOST-ID.lock
     ports/HOST-ID.sock  the host's network card; the switch connects to it
+    HOST-ID.card        the same, as long as the host does not know who it is
 ```
 
 A host's folder is made beside, under a name with a leading dot, and renamed
@@ -218,6 +220,17 @@ class Sockets:
         """
         return self.ports / f"{host_id}.sock"
 
+    def unseen_card(self, host_id: str) -> Path:
+        """Find a host's network card where the switch does not look for it.
+
+        Args:
+            host_id: The host's short id.
+
+        Returns:
+            The socket that its QEMU listens on, until it is moved to `card`.
+        """
+        return self.folder / f"{host_id}.card"
+
     def monitor(self, host_id: str) -> Path:
         """Find a host's QMP monitor.
 
@@ -260,6 +273,17 @@ def networks_folder() -> Path:
     """
     folder = data_dir() / "qemu" / "networks"
     make_private(folder)
+    return folder
+
+
+def templates_folder() -> Path:
+    """Give the folder of all templates, made if it is missing.
+
+    Returns:
+        The folder.
+    """
+    folder = networks_folder().with_name("templates")
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 

@@ -1,33 +1,18 @@
-"""What happens to a host's QEMU process: started, asked, shut down, watched."""
+"""What happens to a host's QEMU process once it runs: asked, shut down, watched."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
-
 import anyio
-import anyio.to_thread
 
-from kutti_sdk.core.errors import (
-    CheckpointMismatchError,
-    HypervisorError,
-    LockTimeoutError,
-    PortInUseError,
-)
+from kutti_sdk.core.errors import HypervisorError, LockTimeoutError, PortInUseError
 from kutti_sdk.core.status import HostStatus
-from kutti_sdk.drivers.qemu import forwards, records, resume, suspended
-from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
+from kutti_sdk.drivers.qemu import forwards, records, suspended
 from kutti_sdk.drivers.qemu.binaries import find_qemu
-from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
-from kutti_sdk.drivers.qemu.images import image_of
-from kutti_sdk.drivers.qemu.machine import host_command, host_outlets
 from kutti_sdk.drivers.qemu.qmp import ask_agent, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import ensure_services, services_run, stop_services
-from kutti_sdk.drivers.qemu.tsc import clock_arguments
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.locks import locked
-from kutti_sdk.runtime.tasks import run_all
 
 _STATUS_TIMEOUT = 2.0  # seconds; QEMU answers in milliseconds, unless it hangs
 _REMINDER = 5.0  # seconds; a host that is still booting does not hear its power button
@@ -43,72 +28,6 @@ _STOPPED_STATES = frozenset({"shutdown", "postmigrate"})
 
 # It stands still in these while it is suspended, and before it goes on.
 _STANDING_STATES = frozenset({"paused", "postmigrate"})
-
-
-async def start_host(network: NetworkRecord, record: HostRecord) -> None:
-    """Start a host's QEMU and what its network needs; the caller holds the host's lock.
-
-    A host with a saved state goes on from it, a suspended one as well, and all others boot;
-    see `resume` and `suspended`.
-
-    Args:
-        network: Its network.
-        record: The host, which does not run.
-
-    Raises:
-        HypervisorError: When QEMU or a service does not start.
-        PortInUseError: When a port that leads to the host was taken meanwhile.
-        CheckpointMismatchError: When the cluster is brought back to a checkpoint half, or
-            the host was suspended under another QEMU.
-    """
-    await _refuse_half_restored(network, record)
-    qemu = await find_qemu()
-    image = await image_of(record)
-    pending = await resume.pending_state(record)
-    kept = None if pending else await suspended.usable_suspension(record, qemu, image)
-    conditions = pending or (kept.conditions if kept else None)
-    if conditions is None:
-        accelerator = await choose_accelerator(qemu, image.kernel)
-    else:
-        accelerator = conditions.accelerator
-    efi = await anyio.to_thread.run_sync(find_efi, qemu) if boots_by_efi(image.manifest) else None
-    command = host_command(
-        qemu,
-        record,
-        host_outlets(record, network),
-        accelerator=accelerator,
-        manifest=image.manifest,
-        image_folder=image.folder,
-        clock=await clock_arguments(accelerator),
-        efi=efi,
-        memory=resume.memory_of(record, pending) if pending else None,
-        incoming=kept.conditions.machine if kept else None,
-    )
-
-    async def run() -> None:
-        await processes.start_daemon(command, record.files.pid, mark=record.uuid)
-
-    try:
-        if pending is not None:
-            # Before the network is there: nobody shall meet it as another one.
-            await _load(network, record, run, resume.go_on)
-            await _serve(network, record)
-        elif kept is not None:
-            load = partial(_load, network, record, run, suspended.load)
-            await run_all(load, lambda: _serve(network, record))
-        else:
-            await run_all(run, lambda: _serve(network, record))
-        # The last other host may have stopped meanwhile and have taken them along.
-        await heal_services(record)
-        if kept is not None:  # now that nothing is left that may fail
-            await suspended.go_on(record, network)
-    except (HypervisorError, PortInUseError) as error:
-        error.host = record.name
-        identity = host_process(record)
-        if identity is not None:
-            await processes.terminate(identity)
-        await rest_services(record.networkname)
-        raise
 
 
 def host_process(record: HostRecord) -> processes.ProcessIdentity | None:
@@ -201,6 +120,32 @@ async def wait_for_event(record: HostRecord) -> None:
             await processes.wait_for_exit(identity)
 
 
+async def serve(network: NetworkRecord, record: HostRecord) -> None:
+    """Start what a host's network needs, and let ports lead to the host.
+
+    Args:
+        network: Its network.
+        record: The host.
+
+    Raises:
+        HypervisorError: When a service does not start.
+        PortInUseError: When a port that leads to the host was taken meanwhile.
+    """
+    qemu = await find_qemu()
+    async with locked(network.files.lock):
+        await ensure_services(qemu, network, await records.load_hosts(network.name))
+        failures = await forwards.reconcile(network)
+    for forward in record.forwards:
+        if forward in failures:
+            raise PortInUseError(
+                f"port {forward.host_port} of this machine, which leads to port "
+                f"{forward.vm_port} of host {record.name!r}, is not free: {failures[forward]}",
+                hint="End that program, or unforward the port and forward another.",
+                driver="qemu",
+                host=record.name,
+            )
+
+
 async def heal_services(record: HostRecord) -> None:
     """Start the switch and the gateway again if a running host has lost them.
 
@@ -209,7 +154,7 @@ async def heal_services(record: HostRecord) -> None:
     """
     network = await records.load_network(record.networkname)
     if host_process(record) is not None and not services_run(network):
-        await _serve(network, record)
+        await serve(network, record)
 
 
 async def rest_services(networkname: str) -> None:
@@ -246,36 +191,6 @@ async def _run_state(record: HostRecord, identity: processes.ProcessIdentity) ->
     return None
 
 
-async def _refuse_half_restored(network: NetworkRecord, record: HostRecord) -> None:
-    mark = anyio.Path(network.files.restoring(record.clustername))
-    if await mark.exists():
-        name = await mark.read_text()
-        raise CheckpointMismatchError(
-            f"cluster {record.clustername!r} was to be brought back to checkpoint {name!r}, "
-            "and that was interrupted: its hosts do not fit together",
-            hint="Restore it again, or another checkpoint, or delete the cluster.",
-            driver="qemu",
-            cluster=record.clustername,
-            host=record.name,
-        )
-
-
-async def _load(
-    network: NetworkRecord,
-    record: HostRecord,
-    run: Callable[[], Awaitable[None]],
-    load: Callable[[HostRecord, NetworkRecord], Awaitable[None]],
-) -> None:
-    try:
-        await run()
-        await load(record, network)
-    except BaseException:
-        identity = host_process(record)
-        if identity is not None:
-            await processes.terminate(identity)
-        raise
-
-
 async def _is_half_resumed(record: HostRecord) -> bool:
     """Tell whether somebody was killed who let the host go on: it may not know who it is."""
     folder = anyio.Path(record.files.resume)
@@ -287,19 +202,3 @@ async def _is_half_resumed(record: HostRecord) -> bool:
             return await folder.exists()
     except LockTimeoutError:  # who starts the host holds it
         return False
-
-
-async def _serve(network: NetworkRecord, record: HostRecord) -> None:
-    qemu = await find_qemu()
-    async with locked(network.files.lock):
-        await ensure_services(qemu, network, await records.load_hosts(network.name))
-        failures = await forwards.reconcile(network)
-    for forward in record.forwards:
-        if forward in failures:
-            raise PortInUseError(
-                f"port {forward.host_port} of this machine, which leads to port "
-                f"{forward.vm_port} of host {record.name!r}, is not free: {failures[forward]}",
-                hint="End that program, or unforward the port and forward another.",
-                driver="qemu",
-                host=record.name,
-            )

@@ -64,11 +64,13 @@ class Memory:
             fit that one only.
         share: ``on`` to write to the file, ``off`` to leave it as it is; then it is
             shared by all who map it until they write.
+        is_saved: Whether a saved state comes with it; else the host boots in it.
     """
 
     path: Path
     machine: str
     share: Literal["on", "off"]
+    is_saved: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Outlets:
         monitor: Socket of its QMP monitor.
         console: What it writes to its serial console.
         pid: Where it writes its process id.
+        identity: What it puts into its SMBIOS tables.
     """
 
     disk: str
@@ -92,6 +95,7 @@ class Outlets:
     monitor: Path
     console: Path
     pid: Path
+    identity: Path
 
 
 def host_outlets(host: HostRecord, network: NetworkRecord) -> Outlets:
@@ -106,13 +110,33 @@ def host_outlets(host: HostRecord, network: NetworkRecord) -> Outlets:
     """
     files, sockets = host.files, network.sockets
     return Outlets(
-        disk=_overlay(host.disk_path),
+        disk=disk_device(host.disk_path),
         disk_node=host.disk_path.stem,
         card=sockets.card(host.id),
         agent=sockets.agent(host.id),
         monitor=sockets.monitor(host.id),
         console=files.console,
         pid=files.pid,
+        identity=files.identity,
+    )
+
+
+def disk_device(disk: Path) -> str:
+    """Describe a host's disk to QEMU.
+
+    Args:
+        disk: The file, an overlay.
+
+    Returns:
+        The value of ``-blockdev``; its node is named after the file.
+    """
+    # That name is how a running QEMU tells which file it writes to, after checkpoints
+    # have put others on top.
+    # discard: what the guest frees is freed here. The whole chain is opened by
+    # QEMU itself from the overlay's header, which only this driver writes.
+    return (
+        f"driver=qcow2,node-name={disk.stem},discard=unmap,detect-zeroes=unmap,"
+        f"file.driver=file,file.discard=unmap,file.filename={escaped(disk)}"
     )
 
 
@@ -140,23 +164,24 @@ def host_command(
         image_folder: Where its image is.
         clock: Kernel arguments that choose the guest's clock; see `tsc`.
         efi: The EFI firmware that it boots by; None for a BIOS, or for no firmware.
-        memory: What it waits to go on with, paused; None to boot.
         incoming: Machine type with its version, in which it waits, paused, for a state that
             has all of its memory in it; None to boot, or to go on with `memory`.
+        memory: A file that is its memory; with a saved one it waits, paused, to go on.
+            None to boot.
 
     Returns:
         Program and arguments.
     """
-    files = host.files
+    boots = memory is None or not memory.is_saved
     command = [
         qemu.system,
         *("-name", f"{host.clustername}-{host.name}", "-uuid", host.uuid),
         *base_arguments(
             accelerator,
-            translated=(room_to_boot if memory is None else room_to_go_on)(host.size.memory),
+            translated=(room_to_boot if boots else room_to_go_on)(host.size.memory),
         ),
         *("-smp", str(host.size.cpus), "-m", f"{host.size.memory // MiB}M"),
-        *("-rtc", "base=utc", "-smbios", f"type=11,path={escaped(files.identity)}"),
+        *("-rtc", "base=utc", "-smbios", f"type=11,path={escaped(outlets.identity)}"),
         *("-blockdev", outlets.disk),
         *("-device", f"virtio-blk-pci,drive={outlets.disk_node}"),
         *(
@@ -186,7 +211,7 @@ def host_command(
     else:
         command += _FOREIGN_MACHINE
     if efi is not None:
-        command += _efi_arguments(efi, files.efi_variables)
+        command += _efi_arguments(efi, host.files.efi_variables)
     if memory is not None:
         command += _memory_arguments(memory, host.size.memory)
     if incoming is not None:
@@ -296,7 +321,7 @@ def _memory_arguments(memory: Memory, size: int) -> list[str]:
             f"mem-path={escaped(memory.path)},x-use-canonical-path-for-ramblock-id=off"
         ),
         *("-machine", f"{memory.machine},memory-backend={_MEMORY_BLOCK}"),
-        *_WAITING,
+        *(_WAITING if memory.is_saved else ()),
     ]
 
 
@@ -311,14 +336,3 @@ def _efi_arguments(efi: EfiFirmware, variables: Path) -> list[str]:
         f"driver={efi.nvram_template.format},node-name=efi-variables,file=efi-variables-file",
         *("-machine", "pflash0=efi-code,pflash1=efi-variables"),
     ]
-
-
-def _overlay(disk: Path) -> str:
-    # The node is named after the file: that is how a running QEMU tells which one it
-    # writes to, after checkpoints have put others on top.
-    # discard: what the guest frees is freed here. The whole chain is opened by
-    # QEMU itself from the overlay's header, which only this driver writes.
-    return (
-        f"driver=qcow2,node-name={disk.stem},discard=unmap,detect-zeroes=unmap,"
-        f"file.driver=file,file.discard=unmap,file.filename={escaped(disk)}"
-    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -12,7 +13,6 @@ import anyio.to_thread
 from kutti_sdk.core.errors import (
     HostExistsError,
     HostRunningError,
-    HypervisorError,
     InvalidCIDRError,
     InvalidSizeError,
 )
@@ -24,17 +24,18 @@ from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.enrolment import enrolment_script
 from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
 from kutti_sdk.drivers.qemu.host_folder import make_host_folder
-from kutti_sdk.drivers.qemu.identity import foreign_lines, smbios_string
+from kutti_sdk.drivers.qemu.identity import foreign_lines, machine_id_line, smbios_string
 from kutti_sdk.drivers.qemu.images import image_for_new_host
+from kutti_sdk.drivers.qemu.overlay import make_overlay
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.drivers.qemu.resume import identity_values, new_host_values
 from kutti_sdk.drivers.qemu.services import tell_switch
 from kutti_sdk.drivers.qemu.settings import ImageSettings
-from kutti_sdk.images.store import LocalImage, make_sure_here
-from kutti_sdk.runtime import processes
+from kutti_sdk.drivers.qemu.templates.store import held
+from kutti_sdk.drivers.qemu.templates.using import above_template, fill_from_template
+from kutti_sdk.images.store import LocalImage
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.ssh.keys import cluster_key_pair, generate_host_key
-
-_DISK_TIMEOUT = 60.0  # seconds; takes 0.03
 
 
 async def create_host(
@@ -45,6 +46,7 @@ async def create_host(
     size: HostSize,
     *,
     settings: ImageSettings,
+    find_template: Callable[[LocalImage, HostSize], Awaitable[str | None]],
 ) -> HostRecord:
     """Make a host and leave it stopped.
 
@@ -58,6 +60,7 @@ async def create_host(
         k8sversion: Version of its image.
         size: CPUs, memory and disk.
         settings: Where images come from.
+        find_template: Names the template that it may go on from at its first start.
 
     Returns:
         Its record.
@@ -79,6 +82,7 @@ async def create_host(
         )
     await capacity.check_disk(1)
     variables = await _first_variables(image)
+    template_name = await find_template(image, size)
     async with locked(network.files.lock):
         await records.load_network(networkname)  # it may be gone by now
         hosts = await records.load_hosts(networkname)
@@ -102,15 +106,22 @@ async def create_host(
         )
         authorized = await cluster_key_pair(clustername)
         keys = {"host_key": host_key.private_text, "authorized_key": authorized.public_line}
-        more = foreign_lines(record) if image.manifest.boot is None else ()
-        own = {record.files.identity.name: smbios_string(record, network, **keys, more=more)}
+        own = {}
         if image.manifest.credentials is not True:
             own[record.files.enrolment.name] = enrolment_script(record, network, **keys)
         if variables is not None:
             own[record.files.efi_variables.name] = variables
-        await make_host_folder(
-            record, image, own, lambda files: _make_disk(record, image, files.disk)
-        )
+        async with held(template_name) as template:
+            if template is None:
+                more = foreign_lines(record) if image.manifest.boot is None else []
+                fill = partial(_fill_from_image, image, size)
+            else:
+                more = [machine_id_line(record)]  # the disk has that of the template
+                record = above_template(record, template)
+                new = identity_values(record, network, **keys) + new_host_values(record, network)
+                fill = partial(fill_from_template, record, template, new)
+            own[record.files.identity.name] = smbios_string(record, network, **keys, more=more)
+            await make_host_folder(record, image, own, fill)
         await tell_switch(network, [*hosts, record])
     return record
 
@@ -177,22 +188,15 @@ def _mac_for(address: str) -> str:
     return ":".join(["52:54", *(f"{int(part):02x}" for part in address.split("."))])
 
 
+async def _fill_from_image(image: LocalImage, size: HostSize, files: layout.HostFiles) -> None:
+    await make_overlay(image, files.disk, size.disk)
+
+
 async def _first_variables(image: LocalImage) -> bytes | None:
     if not boots_by_efi(image.manifest):
         return None
     efi = await anyio.to_thread.run_sync(find_efi, await find_qemu())
     return await anyio.Path(efi.nvram_template.filename).read_bytes()
-
-
-async def _make_disk(record: HostRecord, image: LocalImage, path: Path) -> None:
-    qemu = await find_qemu()
-    command = [qemu.disk_tool, "create", "-q", "-f", "qcow2", "-F", "qcow2"]
-    command += ["-b", str(image.disk), str(path), str(record.size.disk)]
-    try:
-        await processes.run(command, timeout=_DISK_TIMEOUT)
-    except HypervisorError:
-        await make_sure_here(image)  # that it is gone tells more than what qemu-img says
-        raise
 
 
 def _remove_files(record: HostRecord, network: NetworkRecord) -> None:
@@ -202,6 +206,7 @@ def _remove_files(record: HostRecord, network: NetworkRecord) -> None:
     sockets = network.sockets
     for path in (
         sockets.card(record.id),
+        sockets.unseen_card(record.id),
         sockets.monitor(record.id),
         sockets.agent(record.id),
         sockets.lock(record.id),

@@ -35,6 +35,8 @@ put("resolver", 0644, "/etc/resolv.conf");
 put("network", 0644, "/etc/systemd/network/10-kutti.network");
 put("machine_id", 0444, "/etc/machine-id");
 
+become_new() if $given{name};
+
 # The SSH server reads its key when it starts, and when it is asked to.
 open(my $server, "<", "/run/sshd.pid") or die "/run/sshd.pid: $!";
 kill("HUP", int(<$server>)) == 1 or die "the SSH server is gone";
@@ -46,8 +48,30 @@ open(my $notify, ">", "/proc/sys/net/ipv4/conf/$card/arp_notify") or die "arp_no
 print $notify "1\n";
 close($notify) or die "arp_notify: $!";
 open(my $ip, "|-", "ip", "-batch", "-") or die "ip: $!";
-print $ip "link set dev $card address $given{mac}\nneigh flush dev $card\n";
+print $ip "link set dev $card address $given{mac}\n";
+print $ip $given{name}
+    ? "address add $given{address} broadcast + dev $card\n"
+        . "route add default via $given{gateway} dev $card proto static\n"
+    : "neigh flush dev $card\n";
 close($ip) or die "ip failed";
+
+# A host of a template is nobody's copy: it has a name of its own, and nobody knows it yet.
+sub become_new {
+    open(my $name, ">", "/proc/sys/kernel/hostname") or die "hostname: $!";
+    print $name $given{name};
+    close($name) or die "hostname: $!";
+
+    # Kubernetes tells machines by their UUID, which the firmware wrote when the template
+    # booted. So a file with the right one is mounted over: mount(2), number 165, MS_BIND.
+    my ($file, $over) = ("/run/product_uuid", "/sys/class/dmi/id/product_uuid");
+    put("uuid", 0400, $file);
+    syscall(165, $file, $over, 0, 4096, 0) == 0 or die "$over: $!";
+
+    # The journal is looked for under the machine id.
+    my ($machine) = decode_base64($given{machine_id}) =~ /(\w+)/;
+    my ($journal) = glob("/run/log/journal/*");
+    !$journal or symlink($journal, "/run/log/journal/$machine") or die "/run/log/journal: $!";
+}
 
 # Replaces a file as a whole, and leaves it to whom it belonged.
 sub put {

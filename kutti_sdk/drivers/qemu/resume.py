@@ -7,6 +7,7 @@ resume.json   under which conditions it was saved; without this file the host bo
 memory        the host's memory, as a whole
 devices       what QEMU knows of the processor and of the devices
 identity      what is new about the host, when it shall be another one than was saved
+template      name of the template that the state is of; such a host can as well boot
 ```
 
 The state belongs to the disk as it is. So it is used once: it is gone before the host
@@ -92,6 +93,11 @@ class ResumeFiles:
         """What is new about the host; it holds the host's private key."""
         return self.folder / "identity"
 
+    @property
+    def template(self) -> Path:
+        """Name of the template that the state is of, where it is of one."""
+        return self.folder / "template"
+
 
 async def pending_state(host: HostRecord) -> Conditions | None:
     """Tell what a host goes on from at its next start.
@@ -106,6 +112,19 @@ async def pending_state(host: HostRecord) -> Conditions | None:
         CorruptStateError: When they do not parse.
     """
     return await state.load(ResumeFiles(host.files.resume).record, Conditions)
+
+
+async def template_of(host: HostRecord) -> str | None:
+    """Tell which template a host's saved state is of.
+
+    Args:
+        host: The host, with a saved state.
+
+    Returns:
+        Name of the template; None when the state is the host's own, or a checkpoint's.
+    """
+    path = anyio.Path(ResumeFiles(host.files.resume).template)
+    return await path.read_text() if await path.exists() else None
 
 
 def memory_of(host: HostRecord, conditions: Conditions) -> Memory:
@@ -202,6 +221,23 @@ async def become(host: HostRecord, network: NetworkRecord, new_identity: bytes) 
         await agent.run("/usr/bin/perl", script + values + new_identity)
 
 
+async def save_devices(qemu: Monitor, devices: Path) -> None:
+    """Save the state of devices of a QEMU that stands still, and whose memory is a file.
+
+    Args:
+        qemu: Its monitor.
+        devices: File for the state, which is new.
+
+    Raises:
+        HypervisorError: When it cannot be saved.
+    """
+    await _ignore_memory(qemu)
+    with devices.open("xb") as file:
+        await qemu.give_file("devices", file)
+        await qemu.execute("migrate", uri="fd:devices")
+        await migration_end(qemu)
+
+
 async def load_devices(qemu: Monitor, devices: Path) -> None:
     """Load the state of devices into a QEMU that was started with ``-incoming defer``.
 
@@ -212,20 +248,11 @@ async def load_devices(qemu: Monitor, devices: Path) -> None:
     Raises:
         HypervisorError: When QEMU does not take it.
     """
-    await ignore_memory(qemu)
+    await _ignore_memory(qemu)
     with devices.open("rb") as file:
         await qemu.give_file("devices", file)
     await qemu.execute("migrate-incoming", uri="fd:devices")
     await migration_end(qemu)
-
-
-async def ignore_memory(qemu: Monitor) -> None:
-    """Let QEMU leave memory out of a state that is a file of its own.
-
-    Args:
-        qemu: Its monitor.
-    """
-    await set_capabilities(qemu, **{"x-ignore-shared": True})
 
 
 async def set_capabilities(qemu: Monitor, **capabilities: bool) -> None:
@@ -285,6 +312,30 @@ def identity_values(
     values = {"mac": host.mac, "home": home}
     values |= {name: b64encode(value.encode()).decode() for name, value in encoded.items()}
     return "".join(f"{name}={value}\n" for name, value in values.items()).encode()
+
+
+def new_host_values(host: HostRecord, network: NetworkRecord) -> bytes:
+    """Write down what else is new about a host that goes on from a template.
+
+    Args:
+        host: The host.
+        network: Its network.
+
+    Returns:
+        More lines for the script ``resume.pl``.
+    """
+    values = {
+        "name": host.name,
+        "address": identity.interface_address(host, network),
+        "gateway": str(network.gateway_address),
+        "uuid": b64encode(f"{host.uuid}\n".encode()).decode(),
+    }
+    return "".join(f"{name}={value}\n" for name, value in values.items()).encode()
+
+
+async def _ignore_memory(qemu: Monitor) -> None:
+    """Let QEMU leave memory out of a state, which is a file of its own."""
+    await set_capabilities(qemu, **{"x-ignore-shared": True})
 
 
 def _use_up(files: ResumeFiles) -> bytes:

@@ -16,7 +16,7 @@ from kutti_sdk.core.errors import (
     ImageNotFoundError,
 )
 from kutti_sdk.core.image import VMImage
-from kutti_sdk.drivers.qemu import QemuDriver, provisioning, records
+from kutti_sdk.drivers.qemu import QemuDriver, overlay, provisioning, records
 from kutti_sdk.drivers.qemu.settings import ImageSettings
 from kutti_sdk.images.store import local_images
 from kutti_sdk.runtime.directories import config_dir
@@ -54,7 +54,7 @@ async def make_host(driver: QemuDriver, name: str = "node1") -> None:
 async def test_an_image_that_is_purged_while_a_disk_is_made_gives_no_host(
     driver: QemuDriver, image: VMImage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = provisioning.processes.run
+    run = overlay.processes.run
 
     async def purge_then_run(command: list[str], *, timeout: float) -> object:
         result = await run(command, timeout=timeout)
@@ -62,7 +62,7 @@ async def test_an_image_that_is_purged_while_a_disk_is_made_gives_no_host(
             await image.purge_local()  # nobody uses it yet
         return result
 
-    monkeypatch.setattr(provisioning.processes, "run", purge_then_run)
+    monkeypatch.setattr(overlay.processes, "run", purge_then_run)
     with pytest.raises(ImageNotDownloadedError):
         await make_host(driver)
     monkeypatch.undo()

@@ -11,7 +11,7 @@ import anyio.to_thread
 
 from kutti_sdk.core.events import report
 from kutti_sdk.core.names import validate_name
-from kutti_sdk.drivers.qemu import capacity, layout, lifecycle, records
+from kutti_sdk.drivers.qemu import capacity, layout, records
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.checkpoints import disks, store
 from kutti_sdk.drivers.qemu.checkpoints.files import CheckpointFiles, checkpoint_files
@@ -28,6 +28,7 @@ from kutti_sdk.drivers.qemu.network import create_network
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.resume import identity_values, place_state
 from kutti_sdk.drivers.qemu.services import tell_switch
+from kutti_sdk.drivers.qemu.starting import start_host
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.runtime.tasks import run_all
 from kutti_sdk.ssh.keys import cluster_key_pair, generate_host_key
@@ -107,4 +108,4 @@ async def _make_host(
 async def _start(network: NetworkRecord, host: HostRecord) -> None:
     layout.make_socket_folders(network.sockets)
     async with locked(network.sockets.lock(host.id)):
-        await lifecycle.start_host(network, host)
+        await start_host(network, host)

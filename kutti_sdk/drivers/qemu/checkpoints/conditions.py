@@ -48,6 +48,15 @@ async def conditions_of(qemu: Monitor, identity: ProcessIdentity) -> Conditions:
     )
 
 
+async def processor_name() -> str:
+    """Name the processor of this machine.
+
+    Returns:
+        The name, as its maker writes it.
+    """
+    return await anyio.to_thread.run_sync(_read_processor_name)
+
+
 async def refuse_mismatch(saved: Conditions, qemu: Qemu, kernel: Path | None) -> None:
     """Make sure that what was saved can go on here.
 
@@ -85,10 +94,10 @@ async def _processor(accelerator: str) -> str:
     """Name the processor of this machine, where hosts see it as it is."""
     if accelerator in CPU_MODELS:
         return ""
-    return await anyio.to_thread.run_sync(_processor_name)
+    return await processor_name()
 
 
-def _processor_name() -> str:
+def _read_processor_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -25,8 +25,8 @@ from kutti_sdk.drivers.qemu.resume import (
     LOAD_TIMEOUT,
     Conditions,
     ResumeFiles,
-    ignore_memory,
     migration_end,
+    save_devices,
 )
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.state import sync_file
@@ -52,11 +52,7 @@ class Receiver:
         """Write down what has arrived, to the disk."""
         async with monitor(self.monitor, timeout=LOAD_TIMEOUT) as qemu:
             await migration_end(qemu)
-            await ignore_memory(qemu)
-            with self.files.devices.open("xb") as file:
-                await qemu.give_file("devices", file)
-                await qemu.execute("migrate", uri="fd:devices")
-                await migration_end(qemu)
+            await save_devices(qemu, self.files.devices)
             await qemu.execute("quit")
         for path in (self.files.memory, self.files.devices):
             await anyio.to_thread.run_sync(sync_file, path)
@@ -131,6 +127,7 @@ def _outlets(host: HostRecord, sockets: Sockets, pidfile: Path) -> Outlets:
         monitor=_socket(host, sockets, "qmp"),
         console=Path("/dev/null"),
         pid=pidfile,
+        identity=host.files.identity,
     )
 
 

@@ -24,6 +24,7 @@ from kutti_sdk.drivers.qemu.images import image_of
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.resume import drop_state, place_state
 from kutti_sdk.drivers.qemu.services import end_gateway
+from kutti_sdk.drivers.qemu.starting import start_host
 from kutti_sdk.drivers.qemu.suspended import drop_suspension
 from kutti_sdk.runtime import processes, state
 from kutti_sdk.runtime.locks import locked
@@ -67,9 +68,7 @@ async def restore_checkpoint(name: str, networkname: str, clustername: str) -> N
         await anyio.Path(journal).unlink()
         back = await records.load_hosts(networkname)
         names = {host.name for host in saved.hosts}
-        await run_all(
-            *(partial(lifecycle.start_host, network, host) for host in back if host.name in names)
-        )
+        await run_all(*(partial(start_host, network, host) for host in back if host.name in names))
     report("restore", f"{clustername} is back at {name}", cluster=clustername, fraction=1.0)
 
 

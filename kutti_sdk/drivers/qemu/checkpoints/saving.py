@@ -24,7 +24,7 @@ from kutti_sdk.core.errors import (
 )
 from kutti_sdk.core.events import report
 from kutti_sdk.core.names import validate_name
-from kutti_sdk.core.sizes import MiB
+from kutti_sdk.core.sizes import MiB, format_size
 from kutti_sdk.drivers.qemu import records
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.checkpoints import disks, store
@@ -38,6 +38,7 @@ from kutti_sdk.drivers.qemu.qmp import Monitor, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.resume import Conditions, migration_end, set_capabilities
 from kutti_sdk.runtime import state
+from kutti_sdk.runtime.directories import make_private
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.runtime.tasks import run_all
 
@@ -173,7 +174,7 @@ async def _prepare(network: NetworkRecord, host: HostRecord, place: CheckpointFi
     async with monitor(network.sockets.monitor(host.id)) as qemu:
         host = await disks.written_to(qemu, host)
     folder = place.folder / host.name
-    await anyio.Path(folder).mkdir(mode=0o700, parents=True)
+    await anyio.to_thread.run_sync(make_private, folder)
     above = await disks.put_on_top(await find_qemu(), host, host.files.folder)
     async with locked(network.files.lock):
         now = await records.load_host(host.name, network.name, host.clustername)

@@ -29,6 +29,7 @@ from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoint
 from kutti_sdk.drivers.qemu.checkpoints.standstill import run_on, settle
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.runtime import state
+from kutti_sdk.runtime.directories import make_private
 from kutti_sdk.runtime.locks import locked
 
 _LOCK_TIMEOUT = 600.0  # seconds; another cluster operation may be at it, on a slow machine
@@ -50,9 +51,7 @@ async def changing(network: NetworkRecord, clustername: str) -> AsyncIterator[No
     Yields:
         Nothing.
     """
-    await anyio.Path(network.files.checkpoints(clustername)).mkdir(
-        mode=0o700, parents=True, exist_ok=True
-    )
+    await anyio.to_thread.run_sync(make_private, network.files.checkpoints(clustername))
     async with locked(lock_of(network.files, clustername), timeout=_LOCK_TIMEOUT):
         await _sweep(network, clustername)
         yield
