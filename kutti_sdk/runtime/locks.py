@@ -12,6 +12,7 @@ import anyio
 import psutil
 
 from kutti_sdk.core.errors import LockTimeoutError, StateError
+from kutti_sdk.core.plain_text import plain_text
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -108,7 +109,7 @@ def _sign(descriptor: int) -> None:
 def _describe_holder(path: Path) -> str:
     try:
         process = psutil.Process(int(path.read_bytes()))
-        command = " ".join(process.cmdline()[:4])
+        command = plain_text(os.fsencode(" ".join(process.cmdline()[:4])))
     except (OSError, ValueError, psutil.Error):
         return "another process"
     if process.pid == os.getpid():

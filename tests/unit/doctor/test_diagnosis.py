@@ -54,6 +54,13 @@ async def test_a_driver_that_cannot_work_is_a_problem_and_hides_no_other(
     assert says(diagnosis, "disk space")
 
 
+async def test_a_driver_with_a_fault_of_its_own_hides_no_other(driver: SimulatedDriver) -> None:
+    driver.faults.fail("diagnose", error=ZeroDivisionError("oh"))
+    diagnosis = await kutti.diagnose("lab-driver")
+    assert found(diagnosis, "ZeroDivisionError").severity is kutti.Severity.PROBLEM
+    assert says(diagnosis, "disk space")
+
+
 async def test_a_driver_that_cannot_look_at_itself_is_asked_whether_it_can_work() -> None:
     class Plain(SimulatedDriver):
         diagnose = None  # type: ignore[assignment]

@@ -235,6 +235,21 @@ async def test_who_works_on_a_network_is_named(monkeypatch: pytest.MonkeyPatch) 
     assert "another task of this process" in found(diagnosis, "network lab").message
 
 
+async def test_a_gateway_that_does_not_answer_hides_nothing_else() -> None:
+    network = await make_network()
+    host = await make_host(network)
+    await start_qemu(network, host)
+    await lifecycle.heal_services(host)
+    gateway = services.gateway_identity(network)
+    assert gateway is not None
+    network.sockets.gateway_monitor.unlink()
+
+    diagnosis = await kutti.diagnose("qemu")
+
+    assert "cannot be looked at" in found(diagnosis, "gateway.qmp").message
+    assert says(diagnosis, "there is none on this machine"), "images are looked at after ports"
+
+
 async def test_a_foreign_listener_on_a_port_of_a_host_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -9,7 +9,7 @@ from functools import partial
 import anyio.to_thread
 
 from kutti_sdk.core.errors import ConflictError, CorruptStateError, KuttiError, LockTimeoutError
-from kutti_sdk.core.findings import Finding, note, ok, problem
+from kutti_sdk.core.findings import Finding, guarded, note, ok, problem
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import layout, lifecycle, records, services
 from kutti_sdk.drivers.qemu.diagnosis.own_processes import OwnProcess, own_processes
@@ -36,7 +36,9 @@ async def look() -> list[Finding]:
     ours = await own_processes()
     names = {it.networkname for it in ours}
     names |= set(await anyio.to_thread.run_sync(_folder_names))
-    found = await run_all(*(partial(_look_at, name, ours) for name in sorted(names)))
+    found = await run_all(
+        *(partial(guarded, f"network {it}", partial(_look_at, it, ours)) for it in sorted(names))
+    )
     findings = [finding for some in found for finding in some]
     if not findings:
         findings.append(ok(_PROCESSES, f"{len(ours)} run, and each belongs to a record"))
