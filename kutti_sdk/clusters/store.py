@@ -122,7 +122,6 @@ async def remove_record(clustername: str) -> None:
         state.sync_folder(path.parent)
         kubeconfig_path(clustername).unlink(missing_ok=True)
         _kubernetes_lock_path(clustername).unlink(missing_ok=True)
-        _lock_path(clustername).unlink(missing_ok=True)
 
     await anyio.to_thread.run_sync(remove_all)
 
@@ -130,6 +129,8 @@ async def remove_record(clustername: str) -> None:
 @asynccontextmanager
 async def cluster_lock(clustername: str) -> AsyncIterator[None]:
     """Keep all others from changing a cluster for the length of a block.
+
+    Of a cluster that was not begun, or is gone by then, no lock file stays.
 
     Args:
         clustername: Name of the cluster.
@@ -140,8 +141,14 @@ async def cluster_lock(clustername: str) -> AsyncIterator[None]:
     Raises:
         LockTimeoutError: When somebody else keeps it for too long; names the process.
     """
-    async with locked(_lock_path(clustername), timeout=_LOCK_TIMEOUT):
-        yield
+    lock, record = _lock_path(clustername), _record_path(clustername)
+    async with locked(lock, timeout=_LOCK_TIMEOUT):
+        try:
+            yield
+        finally:
+            # Here and nowhere else: it must be the last thing that its holder does.
+            if not record.exists():
+                lock.unlink(missing_ok=True)
 
 
 @asynccontextmanager

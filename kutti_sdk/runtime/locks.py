@@ -13,6 +13,7 @@ import psutil
 
 from kutti_sdk.core.errors import LockTimeoutError, StateError
 from kutti_sdk.core.plain_text import plain_text
+from kutti_sdk.runtime.system_errors import advice
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -95,7 +96,7 @@ def _take(lock: BaseFileLock, path: Path) -> bool:
     except OSError as error:
         raise StateError(
             f"{path} cannot be locked: {error.strerror}",
-            hint="Its folder must be writable, and on a file system that has locks.",
+            hint=advice(error, "Its folder must be writable, and on a file system that has locks."),
         ) from error
     return True
 

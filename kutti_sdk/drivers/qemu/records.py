@@ -16,12 +16,14 @@ from kutti_sdk.core.errors import (
     CorruptStateError,
     HostNotFoundError,
     NetworkNotFoundError,
+    StateError,
 )
 from kutti_sdk.core.host import HostSize
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.drivers.qemu import layout
 from kutti_sdk.runtime import state
+from kutti_sdk.runtime.system_errors import advice
 
 _SERVICES, _GATEWAY, _RESOLVER, _FIRST_HOST = 1, 2, 3, 11
 
@@ -307,6 +309,12 @@ def _folders(folder: Path) -> Iterator[Path]:
         entries = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise StateError(
+            f"the folder {folder} cannot be read: {error.strerror}",
+            hint=advice(error, "See who owns it."),
+            driver="qemu",
+        ) from error
     for entry in entries:
         if not entry.name.startswith(layout.HALF_MADE) and entry.is_dir():
             yield entry

@@ -15,6 +15,7 @@ from kutti_sdk.core.errors import (
     SSHConnectionError,
     StateChangeTimeoutError,
 )
+from kutti_sdk.core.findings import Diagnosable
 from kutti_sdk.core.host import VMHost
 from kutti_sdk.core.image import VMImage
 from kutti_sdk.core.ssh import SSHClient
@@ -183,7 +184,9 @@ def test_a_misspelt_operation_is_refused(driver: SimulatedDriver) -> None:
 
 
 def test_every_operation_is_a_method_of_the_contract() -> None:
-    methods = {name for kind in (VMDriver, VMHost, VMImage, SSHClient) for name in vars(kind)}
+    methods = {
+        name for kind in (VMDriver, Diagnosable, VMHost, VMImage, SSHClient) for name in vars(kind)
+    }
     assert set(get_args(Operation)) <= methods
 
 
