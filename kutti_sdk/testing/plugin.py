@@ -93,10 +93,10 @@ def kutti_spec(kutti_driver: VMDriver) -> ClusterSpec:
     """What ``kutti_cluster`` is made from: two nodes; write a fixture of this name to change it."""
     from secrets import token_hex
 
-    import kutti_sdk
+    from kutti_sdk.clusters import cluster
 
     # On a real driver, two runs of tests may share a workspace.
-    return kutti_sdk.cluster(f"test-{token_hex(4)}").using(kutti_driver).nodes(2)
+    return cluster(f"test-{token_hex(4)}").using(kutti_driver).nodes(2)
 
 
 @pytest.fixture
