@@ -163,6 +163,16 @@ async def test_sockets_of_a_killed_qemu_are_swept() -> None:
     assert not says(mended, "processes that run no more")
 
 
+async def test_a_host_that_is_being_started_is_not_judged() -> None:
+    network = await make_network()
+    host = await make_host(network)
+    await start_qemu(network, host)
+    async with locked(network.sockets.lock(host.id)):
+        assert not says(await kutti.diagnose("qemu"), "they cannot be reached")
+        host.files.pid.unlink()
+        assert not says(await kutti.diagnose("qemu"), "its pid file is gone")
+
+
 async def test_sockets_of_a_host_that_is_being_started_are_left_alone() -> None:
     network = await make_network()
     host = await make_host(network)

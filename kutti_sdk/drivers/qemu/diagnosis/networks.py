@@ -153,6 +153,8 @@ async def _look_at_host(host: HostRecord) -> Finding | None:
 
 
 async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding | None:
+    if _is_starting(network, hosts):  # services are started side by side with hosts
+        return None
     running = [host for host in hosts if lifecycle.host_process(host) is not None]
     subject = f"network {network.name}"
     if running and not services.services_run(network):
@@ -163,7 +165,7 @@ async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding 
             mend=lambda: _heal(network, running[0]),
         )
     idle = services.switch_identity(network) or services.gateway_identity(network)
-    if running or idle is None or _is_starting(network, hosts):
+    if running or idle is None:
         return None
     return note(
         subject,
@@ -174,7 +176,7 @@ async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding 
 
 
 def _is_starting(network: NetworkRecord, hosts: list[HostRecord]) -> bool:
-    """Whether somebody holds a host's lock: services are started side by side with hosts."""
+    """Whether somebody holds a host's lock, as who starts it does."""
     return any(holder(network.sockets.lock(host.id)) is not None for host in hosts)
 
 
