@@ -30,8 +30,8 @@ _PATTERNS = tuple(
         r"\beyJ[A-Za-z0-9_-]{8,300}\.[A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]*)?",
         # Bootstrap tokens (Kubernetes reference, "Bootstrap tokens", "Token format").
         r"\b[a-z0-9]{6}\.[a-z0-9]{16}\b",
-        # User and password in a URL (RFC 3986, section 3.2.1).
-        r"(?<=://)[^/\s@\"']+(?=@)",
+        # User and password in a URL (RFC 3986, section 3.2.1), also with an @ in them.
+        r"(?<=://)[^/\s\"']+(?=@)",
         # An HTTP header (RFC 9110, section 11.6.2).
         r"(?<=authorization: )[^\r\n\"']+",
         r"(?<=bearer )\S+",

@@ -219,7 +219,7 @@ async def refuse_unreadable_hosts(networkname: str) -> None:
     Raises:
         CorruptStateError: When there is a host's folder without a readable record.
     """
-    damaged = await anyio.to_thread.run_sync(_unreadable_hosts, networkname)
+    damaged = await unreadable_hosts(networkname)
     if damaged:
         raise CorruptStateError(
             f"network {networkname!r} has hosts whose records cannot be read: "
@@ -230,13 +230,18 @@ async def refuse_unreadable_hosts(networkname: str) -> None:
         )
 
 
-async def unreadable_hosts() -> list[Path]:
-    """List the hosts of all networks whose records cannot be read.
+async def unreadable_hosts(networkname: str | None = None) -> list[Path]:
+    """List the hosts whose records cannot be read.
+
+    Args:
+        networkname: Name of the only network to look at; None for all.
 
     Returns:
         Their folders.
     """
-    return await anyio.to_thread.run_sync(_all_unreadable_hosts)
+    if networkname is None:
+        return await anyio.to_thread.run_sync(_all_unreadable_hosts)
+    return await anyio.to_thread.run_sync(_unreadable_hosts, networkname)
 
 
 async def save_host(record: HostRecord) -> None:

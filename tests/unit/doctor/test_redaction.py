@@ -32,11 +32,12 @@ HALF_KEY = KEY[: len(KEY) // 2]
         (f"the token is {JWT}", JWT),
         ('proxy = "http://ada:lovelace@proxy.example:3128"', "lovelace"),
         ("HTTPS_PROXY=https://ada:lovelace@proxy.example", "lovelace"),
+        ("https://ada:love@lace@proxy.example", "lace"),
         ('{"password": "lovelace"}', "lovelace"),
         ("MYSQL_ROOT_PASSWORD=lovelace", "lovelace"),
         ("    token: lovelace", "lovelace"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_secret_is_left_out(text: str, secret: str) -> None:
     assert secret in text

@@ -72,7 +72,6 @@ async def _look_under_lock(networkname: str, mine: list[OwnProcess]) -> list[Fin
         return [*filter(None, findings), problem(subject, error.message, error.hint or "")]
     if network is None:
         return [*filter(None, findings), *await _without_record(networkname)]
-    unreadable = [it for it in await records.unreadable_hosts() if files.folder in it.parents]
     findings += [
         problem(
             subject,
@@ -80,7 +79,7 @@ async def _look_under_lock(networkname: str, mine: list[OwnProcess]) -> list[Fin
             "Mend host.json, or move the folder away: until then no host can be made there, "
             "and no image be removed.",
         )
-        for folder in unreadable
+        for folder in await records.unreadable_hosts(networkname)
     ]
     hosts = await records.load_hosts(networkname)
     findings += [await look_at_pid_file(network, host, mine) for host in hosts]
