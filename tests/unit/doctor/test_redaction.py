@@ -71,8 +71,8 @@ def test_what_stands_around_a_secret_stays() -> None:
     "piece", ["a1", "1-", "-----BEGIN A", "eyJ-", "eyJaaaaaaaa", "://", "token", "--token ", "a ="]
 )
 def test_no_text_takes_long(piece: str) -> None:
-    # A search that takes the square of the length takes hours for this much.
+    # It takes a second; what takes the square of the length takes hours for this much.
     text = piece * (1024 * 1024 // len(piece))
     begun = time.process_time()
     without_secrets(text)
-    assert time.process_time() - begun < 60
+    assert time.process_time() - begun < 30
