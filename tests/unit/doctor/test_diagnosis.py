@@ -169,10 +169,10 @@ async def test_a_damaged_record_of_a_cluster_is_a_problem_and_stays(
 
 
 async def test_folders_that_cannot_be_used_are_told(
-    tmp_path: Path, driver: SimulatedDriver
+    workspace: Path, driver: SimulatedDriver
 ) -> None:
-    (tmp_path / "file").touch()
-    kutti.set_workspace(tmp_path / "file" / "below")
+    (workspace / "file").touch()
+    kutti.set_workspace(workspace / "file" / "below")
     diagnosis = await kutti.diagnose("lab-driver")
     assert not diagnosis.healthy
     assert "cannot be made" in str(diagnosis)

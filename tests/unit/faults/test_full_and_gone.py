@@ -16,18 +16,18 @@ each_backend = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 
 @each_backend
-def test_a_full_disk_is_told_and_loses_nothing(backend: str, tmp_path: Path) -> None:
-    run_on_small_disk("disk_full", backend, tmp_path)
+def test_a_full_disk_is_told_and_loses_nothing(backend: str, workspace: Path) -> None:
+    run_on_small_disk("disk_full", backend, workspace)
 
 
 @each_backend
-def test_a_read_only_disk_is_told_and_loses_nothing(backend: str, tmp_path: Path) -> None:
-    run_on_small_disk("read_only", backend, tmp_path)
+def test_a_read_only_disk_is_told_and_loses_nothing(backend: str, workspace: Path) -> None:
+    run_on_small_disk("read_only", backend, workspace)
 
 
 @each_backend
-def test_too_many_open_files_are_told_and_lose_nothing(backend: str, tmp_path: Path) -> None:
-    run_on_small_disk("out_of_file_handles", backend, tmp_path)
+def test_too_many_open_files_are_told_and_lose_nothing(backend: str, workspace: Path) -> None:
+    run_on_small_disk("out_of_file_handles", backend, workspace)
 
 
 @pytest.mark.anyio
