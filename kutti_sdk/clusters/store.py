@@ -130,6 +130,8 @@ async def remove_record(clustername: str) -> None:
 async def cluster_lock(clustername: str) -> AsyncIterator[None]:
     """Keep all others from changing a cluster for the length of a block.
 
+    Of a cluster that was not begun, or is gone by then, no lock file stays.
+
     Args:
         clustername: Name of the cluster.
 

@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from kutti_sdk.core.root_error import KuttiError
+
 Mend: TypeAlias = Callable[[], Awaitable[str]]
 """Mends what was found and tells what it did, in one sentence without a full stop.
 
@@ -77,6 +79,24 @@ class Diagnosable(Protocol):
             The files, whether they exist or not.
         """
         ...
+
+
+async def guarded(subject: str, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
+    """Tell what keeps somebody from looking, so that others can look all the same.
+
+    Args:
+        subject: What is looked at.
+        look: Looks at it.
+
+    Returns:
+        What was found, or that it cannot be looked at.
+    """
+    try:
+        return await look()
+    except KuttiError as error:
+        return [problem(subject, f"cannot be looked at: {error.message}", error.hint or "")]
+    except OSError as error:
+        return [problem(subject, f"cannot be looked at: {error}", "See who owns these files.")]
 
 
 def ok(subject: str, message: str) -> Finding:

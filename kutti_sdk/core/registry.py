@@ -53,9 +53,9 @@ def registered(drivers: Mapping[str, VMDriver]) -> Iterator[None]:
     """
     with _lock:
         before = dict(_registered)
+    try:
         for name, driver in drivers.items():
             register_driver(name, driver)
-    try:
         yield
     finally:
         with _lock:

@@ -11,7 +11,7 @@ from pathlib import Path
 from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import KuttiError
-from kutti_sdk.core.findings import Diagnosable, Finding, Severity, ok, problem
+from kutti_sdk.core.findings import Diagnosable, Finding, Severity, guarded, ok, problem
 from kutti_sdk.core.registry import get_driver, list_drivers
 from kutti_sdk.doctor import clusters, folders, locks, machine
 from kutti_sdk.runtime.tasks import interruptible, run_all
@@ -124,27 +124,23 @@ async def diagnose(*drivers: str) -> Diagnosis:
         ("clusters", clusters.look),
     ]
     # Before the others, which hold locks themselves for a moment.
-    held = await _guarded("locks", locks.look)
-    found = await run_all(*(partial(_guarded, subject, check) for subject, check in checks))
+    held = await guarded("locks", locks.look)
+    found = await run_all(*(partial(guarded, subject, check) for subject, check in checks))
     return Diagnosis(tuple(it for some in (*found, held) for it in some), (), drivers or None)
-
-
-async def _guarded(subject: str, check: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
-    """Tell what keeps a check from looking, and let the others look."""
-    try:
-        return await check()
-    except KuttiError as error:
-        return [problem(subject, f"cannot be looked at: {error.message}", error.hint or "")]
-    except OSError as error:
-        return [problem(subject, f"cannot be looked at: {error}", "See who owns these files.")]
 
 
 async def _look_at_driver(name: str) -> list[Finding]:
     driver = get_driver(name)
-    if isinstance(driver, Diagnosable):
-        return await driver.diagnose()
-    await driver.check()
-    return [ok(f"driver {name}", "it can work here")]
+    subject = f"driver {name}"
+    try:
+        if isinstance(driver, Diagnosable):
+            return await driver.diagnose()
+        await driver.check()
+    except (KuttiError, OSError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a package of somebody else raises
+        return [problem(subject, f"cannot be looked at: {error!r}", "Update its package.")]
+    return [ok(subject, "it can work here")]
 
 
 async def _mended(finding: Finding) -> str:

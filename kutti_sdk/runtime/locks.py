@@ -12,6 +12,8 @@ import anyio
 import psutil
 
 from kutti_sdk.core.errors import LockTimeoutError, StateError
+from kutti_sdk.core.plain_text import plain_text
+from kutti_sdk.runtime.system_errors import advice
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -94,7 +96,7 @@ def _take(lock: BaseFileLock, path: Path) -> bool:
     except OSError as error:
         raise StateError(
             f"{path} cannot be locked: {error.strerror}",
-            hint="Its folder must be writable, and on a file system that has locks.",
+            hint=advice(error, "Its folder must be writable, and on a file system that has locks."),
         ) from error
     return True
 
@@ -108,7 +110,7 @@ def _sign(descriptor: int) -> None:
 def _describe_holder(path: Path) -> str:
     try:
         process = psutil.Process(int(path.read_bytes()))
-        command = " ".join(process.cmdline()[:4])
+        command = plain_text(os.fsencode(" ".join(process.cmdline()[:4])))
     except (OSError, ValueError, psutil.Error):
         return "another process"
     if process.pid == os.getpid():

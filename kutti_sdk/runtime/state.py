@@ -15,6 +15,7 @@ import anyio.to_thread
 import msgspec
 
 from kutti_sdk.core.errors import CorruptStateError, StateError
+from kutti_sdk.runtime.system_errors import advice
 
 T = TypeVar("T")
 
@@ -171,5 +172,5 @@ def _sweep(path: Path) -> None:
 def _refused(done: str, path: Path, error: OSError) -> StateError:
     return StateError(
         f"the file {path} cannot be {done}: {error.strerror}",
-        hint="See who owns it, what it is, and whether the disk is full.",
+        hint=advice(error, "See who owns it, and what it is."),
     )

@@ -93,7 +93,7 @@ def kutti_spec(kutti_driver: VMDriver) -> ClusterSpec:
     """What ``kutti_cluster`` is made from: two nodes; write a fixture of this name to change it."""
     from secrets import token_hex
 
-    from kutti_sdk.clusters.spec import cluster
+    from kutti_sdk.clusters import cluster
 
     # On a real driver, two runs of tests may share a workspace.
     return cluster(f"test-{token_hex(4)}").using(kutti_driver).nodes(2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+from contextlib import suppress
 
 import anyio
 import anyio.to_thread
@@ -66,7 +67,12 @@ async def create_network(networkname: str, cidr: str) -> QemuNetwork:
                 network=networkname,
             )
         await anyio.Path(files.folder).mkdir(mode=0o700, exist_ok=True)
-        await state.save(files.record, record)
+        try:
+            await state.save(files.record, record)
+        except BaseException:
+            with suppress(OSError):  # it is not empty: the record is in it all the same
+                files.folder.rmdir()
+            raise
     return QemuNetwork(record)
 
 

@@ -16,12 +16,14 @@ from kutti_sdk.core.errors import (
     CorruptStateError,
     HostNotFoundError,
     NetworkNotFoundError,
+    StateError,
 )
 from kutti_sdk.core.host import HostSize
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.drivers.qemu import layout
 from kutti_sdk.runtime import state
+from kutti_sdk.runtime.system_errors import advice
 
 _SERVICES, _GATEWAY, _RESOLVER, _FIRST_HOST = 1, 2, 3, 11
 
@@ -226,7 +228,7 @@ async def refuse_unreadable_hosts(networkname: str) -> None:
     Raises:
         CorruptStateError: When there is a host's folder without a readable record.
     """
-    damaged = await anyio.to_thread.run_sync(_unreadable_hosts, networkname)
+    damaged = await unreadable_hosts(networkname)
     if damaged:
         raise CorruptStateError(
             f"network {networkname!r} has hosts whose records cannot be read: "
@@ -237,13 +239,18 @@ async def refuse_unreadable_hosts(networkname: str) -> None:
         )
 
 
-async def unreadable_hosts() -> list[Path]:
-    """List the hosts of all networks whose records cannot be read.
+async def unreadable_hosts(networkname: str | None = None) -> list[Path]:
+    """List the hosts whose records cannot be read.
+
+    Args:
+        networkname: Name of the only network to look at; None for all.
 
     Returns:
         Their folders.
     """
-    return await anyio.to_thread.run_sync(_all_unreadable_hosts)
+    if networkname is None:
+        return await anyio.to_thread.run_sync(_all_unreadable_hosts)
+    return await anyio.to_thread.run_sync(_unreadable_hosts, networkname)
 
 
 async def save_host(record: HostRecord) -> None:
@@ -316,6 +323,12 @@ def _folders(folder: Path) -> Iterator[Path]:
         entries = sorted(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return
+    except OSError as error:
+        raise StateError(
+            f"the folder {folder} cannot be read: {error.strerror}",
+            hint=advice(error, "See who owns it."),
+            driver="qemu",
+        ) from error
     for entry in entries:
         if not entry.name.startswith(layout.HALF_MADE) and entry.is_dir():
             yield entry

@@ -14,12 +14,15 @@ from pathlib import Path
 
 import anyio.to_thread
 
+from kutti_sdk.core.errors import HypervisorError
 from kutti_sdk.drivers.qemu import layout, switch
 from kutti_sdk.drivers.qemu.binaries import Qemu
+from kutti_sdk.drivers.qemu.features import missing_features
 from kutti_sdk.drivers.qemu.machine import background_arguments, escaped
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.switch.config import Lease, SwitchConfig
 from kutti_sdk.drivers.qemu.switch.ethernet import parse_mac
+from kutti_sdk.images.qemu_programs import install_line
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.state import write_bytes
 from kutti_sdk.runtime.tasks import run_all
@@ -128,7 +131,13 @@ async def _ensure_gateway(qemu: Qemu, network: NetworkRecord) -> None:
             return
         await processes.terminate(identity)  # its sockets were swept away, nobody can reach it
     pidfile = network.files.gateway_pid
-    await processes.start_daemon(_gateway_command(qemu, network), pidfile, mark=str(pidfile))
+    try:
+        await processes.start_daemon(_gateway_command(qemu, network), pidfile, mark=str(pidfile))
+    except HypervisorError as error:
+        missing = await missing_features(qemu)
+        if missing:
+            error.hint = f"This QEMU was built without {', '.join(missing)}. Run: {install_line()}"
+        raise
 
 
 def _gateway_command(qemu: Qemu, network: NetworkRecord) -> list[str]:

@@ -7,7 +7,13 @@ import pytest
 from kutti_sdk.core import registry
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import DriverNotFoundError, DriverUnavailableError, InvalidNameError
-from kutti_sdk.core.registry import for_each_driver, get_driver, list_drivers, register_driver
+from kutti_sdk.core.registry import (
+    for_each_driver,
+    get_driver,
+    list_drivers,
+    register_driver,
+    registered,
+)
 from kutti_sdk.drivers.simulated import SimulatedDriver
 
 
@@ -96,6 +102,24 @@ def test_false_stops_and_other_false_values_do_not() -> None:
 def test_the_drivers_of_this_package_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert {"qemu", "simulated"} <= set(list_drivers())
+
+
+def test_drivers_can_be_known_for_a_block_only() -> None:
+    before = SimulatedDriver()
+    register_driver("mine", before)
+    with registered({"Mine": SimulatedDriver(), "other": SimulatedDriver()}):
+        assert get_driver("mine") is not before
+    assert get_driver("mine") is before
+    assert list_drivers() == ("mine",)
+
+
+def test_a_name_that_is_refused_leaves_all_as_it_was() -> None:
+    with (
+        pytest.raises(InvalidNameError),
+        registered({"mine": SimulatedDriver(), "not a name": SimulatedDriver()}),
+    ):
+        pass
+    assert list_drivers() == ()
 
 
 @pytest.fixture

@@ -54,6 +54,13 @@ async def test_a_driver_that_cannot_work_is_a_problem_and_hides_no_other(
     assert says(diagnosis, "disk space")
 
 
+async def test_a_driver_with_a_fault_of_its_own_hides_no_other(driver: SimulatedDriver) -> None:
+    driver.faults.fail("diagnose", error=ZeroDivisionError("oh"))
+    diagnosis = await kutti.diagnose("lab-driver")
+    assert found(diagnosis, "ZeroDivisionError").severity is kutti.Severity.PROBLEM
+    assert says(diagnosis, "disk space")
+
+
 async def test_a_driver_that_cannot_look_at_itself_is_asked_whether_it_can_work() -> None:
     class Plain(SimulatedDriver):
         diagnose = None  # type: ignore[assignment]
@@ -162,10 +169,10 @@ async def test_a_damaged_record_of_a_cluster_is_a_problem_and_stays(
 
 
 async def test_folders_that_cannot_be_used_are_told(
-    tmp_path: Path, driver: SimulatedDriver
+    workspace: Path, driver: SimulatedDriver
 ) -> None:
-    (tmp_path / "file").touch()
-    kutti.set_workspace(tmp_path / "file" / "below")
+    (workspace / "file").touch()
+    kutti.set_workspace(workspace / "file" / "below")
     diagnosis = await kutti.diagnose("lab-driver")
     assert not diagnosis.healthy
     assert "cannot be made" in str(diagnosis)

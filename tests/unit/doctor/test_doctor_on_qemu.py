@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 from broken_machine import found, make_host, make_network, says, start_qemu, start_switch
+from crippled_qemu import write_crippled_qemu
 
 import kutti_sdk as kutti
 from kutti_sdk.core.ports import PortForward
@@ -162,6 +163,16 @@ async def test_sockets_of_a_killed_qemu_are_swept() -> None:
     assert not says(mended, "processes that run no more")
 
 
+async def test_a_host_that_is_being_started_is_not_judged() -> None:
+    network = await make_network()
+    host = await make_host(network)
+    await start_qemu(network, host)
+    async with locked(network.sockets.lock(host.id)):
+        assert not says(await kutti.diagnose("qemu"), "they cannot be reached")
+        host.files.pid.unlink()
+        assert not says(await kutti.diagnose("qemu"), "its pid file is gone")
+
+
 async def test_sockets_of_a_host_that_is_being_started_are_left_alone() -> None:
     network = await make_network()
     host = await make_host(network)
@@ -227,12 +238,39 @@ async def test_hosts_of_a_network_without_its_record_are_not_removed() -> None:
     assert "there are hosts in it" in found(mended, "network lab").message
 
 
+async def test_a_network_that_somebody_made_meanwhile_is_not_removed() -> None:
+    begun = (await make_network()).files.folder.with_name("begun")
+    begun.mkdir()
+    diagnosis = await kutti.diagnose("qemu")
+    network = await make_network("begun")
+
+    mended = await diagnosis.mend()
+
+    assert network.files.record.exists()
+    assert any("it was left alone" in sentence for sentence in mended.mended)
+
+
 async def test_who_works_on_a_network_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     network = await make_network()
     monkeypatch.setattr("kutti_sdk.drivers.qemu.diagnosis.strays.PATIENCE", 0.1)
     async with locked(network.files.lock):
         diagnosis = await kutti.diagnose("qemu")
     assert "another task of this process" in found(diagnosis, "network lab").message
+
+
+async def test_a_gateway_that_does_not_answer_hides_nothing_else() -> None:
+    network = await make_network()
+    host = await make_host(network)
+    await start_qemu(network, host)
+    await lifecycle.heal_services(host)
+    gateway = services.gateway_identity(network)
+    assert gateway is not None
+    network.sockets.gateway_monitor.unlink()
+
+    diagnosis = await kutti.diagnose("qemu")
+
+    assert "cannot be looked at" in found(diagnosis, "gateway.qmp").message
+    assert says(diagnosis, "there is none on this machine"), "images are looked at after ports"
 
 
 async def test_a_foreign_listener_on_a_port_of_a_host_is_named() -> None:
@@ -322,20 +360,7 @@ async def test_a_machine_without_qemu_is_told_how_to_get_it(
 async def test_a_qemu_without_user_mode_networking_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The stand-in answers as a QEMU that was built without libslirp and without seccomp."""
-    program = tmp_path / "qemu-system-x86_64"
-    program.write_text(
-        "#!/bin/sh\n"
-        'case "$*" in\n'
-        '*--version) echo "QEMU emulator version 8.2.0";;\n'
-        "*-sandbox*) echo '-sandbox support is not enabled' >&2; exit 1;;\n"
-        "*netdev*) printf 'Available netdev backend types:\\nstream\\nhubport\\n';;\n"
-        "*device*) for name in virtio-blk-pci virtio-net-pci virtio-rng-pci virtio-serial-pci; do\n"
-        '  echo "name \\"$name\\", bus PCI"; done; echo \'name "virtserialport", bus\';;\n'
-        "esac\n"
-    )
-    program.chmod(0o755)
-    (tmp_path / "qemu-img").symlink_to("/bin/true")
+    write_crippled_qemu(tmp_path)
     monkeypatch.setenv("KUTTI_QEMU_DIR", str(tmp_path))
     crippled = found(await kutti.diagnose("qemu"), "was built without")
     assert "without -netdev user, -sandbox on" in crippled.message

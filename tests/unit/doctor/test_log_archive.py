@@ -36,7 +36,7 @@ async def test_what_helps_is_in_it_and_secrets_are_not(
     kubeconfig.write_text(f"users: [{{user: {{token: {JWT}}}}}]")
     host.files.identity.write_text(f"io.systemd.credential.binary:tmpfiles.extra={HEX}")
     host.files.enrolment.write_text(KEY)
-    host.files.console.write_text(f"boot\n\x1b[32mUsing token: \x1b[0m{TOKEN}\n{KEY}ready\n")
+    host.files.console.write_text(f"boot\n{TOKEN[:3]}\x1b[0m{TOKEN[3:]}\n{KEY}ready\n")
     network.files.switch_log.write_text("node1 asks for its address\n")
     (config_dir() / "qemu.toml").write_text('proxy = "http://ada:lovelace@proxy:3128"\n')
     monkeypatch.setenv("https_proxy", "http://ada:lovelace@proxy:3128")

@@ -32,11 +32,12 @@ HALF_KEY = KEY[: len(KEY) // 2]
         (f"the token is {JWT}", JWT),
         ('proxy = "http://ada:lovelace@proxy.example:3128"', "lovelace"),
         ("HTTPS_PROXY=https://ada:lovelace@proxy.example", "lovelace"),
+        ("https://ada:love@lace@proxy.example", "lace"),
         ('{"password": "lovelace"}', "lovelace"),
         ("MYSQL_ROOT_PASSWORD=lovelace", "lovelace"),
         ("    token: lovelace", "lovelace"),
     ],
-    ids=range(18),
+    ids=range(19),
 )
 def test_a_secret_is_left_out(text: str, secret: str) -> None:
     assert secret in text
@@ -70,8 +71,8 @@ def test_what_stands_around_a_secret_stays() -> None:
     "piece", ["a1", "1-", "-----BEGIN A", "eyJ-", "eyJaaaaaaaa", "://", "token", "--token ", "a ="]
 )
 def test_no_text_takes_long(piece: str) -> None:
-    # A search that takes the square of the length takes hours for this much.
+    # It takes a second; what takes the square of the length takes hours for this much.
     text = piece * (1024 * 1024 // len(piece))
     begun = time.process_time()
     without_secrets(text)
-    assert time.process_time() - begun < 60
+    assert time.process_time() - begun < 30

@@ -20,6 +20,7 @@ from kutti_sdk.runtime.directories import (
     data_dir,
     runtime_dir,
     set_workspace,
+    within_workspace,
 )
 
 ALL = {"cache": cache_dir, "config": config_dir, "data": data_dir, "run": runtime_dir}
@@ -209,3 +210,9 @@ def test_a_folder_that_may_not_be_written_to_is_an_error_with_a_hint(
     monkeypatch.setattr("os.access", lambda path, mode: not mode & os.W_OK)  # root may everything
     with pytest.raises(StateError, match=r"(?s)may not be written to.*Hint: .*KUTTI_WORKSPACE"):
         data_dir()
+
+
+def test_a_workspace_can_hold_for_a_block_only(workspace: Path, tmp_path: Path) -> None:
+    with within_workspace(tmp_path):
+        assert data_dir() == tmp_path / "data"
+    assert data_dir() == workspace / "data"

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from kutti_sdk.core.errors import LockTimeoutError, StateError
-from kutti_sdk.runtime.locks import locked
+from kutti_sdk.runtime.locks import holder, locked
 from kutti_sdk.runtime.tasks import run_all
 
 pytestmark = pytest.mark.anyio
@@ -172,3 +172,14 @@ async def test_a_folder_in_the_way_is_an_error_with_a_hint(path: Path) -> None:
     with pytest.raises(StateError, match=r"(?s)network.lock cannot be locked.*Hint: "):
         async with locked(path):
             raise AssertionError
+
+
+async def test_the_holder_is_named_without_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    assert holder(path) is None
+    assert not path.exists(), "asking makes no lock"
+    with another_process_holding(path) as process:
+        assert (holder(path) or "").startswith(f"process {process.pid} (")
+    assert holder(path) is None
+    async with locked(path, timeout=0):
+        assert holder(path) == "another task of this process"

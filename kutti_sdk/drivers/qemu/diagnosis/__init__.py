@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kutti_sdk.core.findings import Finding
+from kutti_sdk.core.findings import Finding, guarded
 from kutti_sdk.drivers.qemu import layout
 from kutti_sdk.drivers.qemu.diagnosis import leftovers, networks, ports, program, store
 
@@ -31,11 +31,11 @@ async def diagnose() -> list[Finding]:
         What was found.
     """
     return [
-        *await program.look(),
-        *await networks.look(),
-        *await leftovers.look(),
-        *await ports.look(),
-        *await store.look(),
+        *await guarded("QEMU", program.look),
+        *await guarded("networks", networks.look),
+        *await guarded("sockets", leftovers.look),
+        *await guarded("forwarded ports", ports.look),
+        *await guarded("images", store.look),
     ]
 
 

@@ -9,7 +9,7 @@ from functools import partial
 import anyio.to_thread
 
 from kutti_sdk.core.errors import ConflictError, CorruptStateError, KuttiError, LockTimeoutError
-from kutti_sdk.core.findings import Finding, note, ok, problem
+from kutti_sdk.core.findings import Finding, guarded, note, ok, problem
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import layout, lifecycle, records, services
 from kutti_sdk.drivers.qemu.diagnosis.own_processes import OwnProcess, own_processes
@@ -36,7 +36,9 @@ async def look() -> list[Finding]:
     ours = await own_processes()
     names = {it.networkname for it in ours}
     names |= set(await anyio.to_thread.run_sync(_folder_names))
-    found = await run_all(*(partial(_look_at, name, ours) for name in sorted(names)))
+    found = await run_all(
+        *(partial(guarded, f"network {it}", partial(_look_at, it, ours)) for it in sorted(names))
+    )
     findings = [finding for some in found for finding in some]
     if not findings:
         findings.append(ok(_PROCESSES, f"{len(ours)} run, and each belongs to a record"))
@@ -70,7 +72,6 @@ async def _look_under_lock(networkname: str, mine: list[OwnProcess]) -> list[Fin
         return [*filter(None, findings), problem(subject, error.message, error.hint or "")]
     if network is None:
         return [*filter(None, findings), *await _without_record(networkname)]
-    unreadable = [it for it in await records.unreadable_hosts() if files.folder in it.parents]
     findings += [
         problem(
             subject,
@@ -78,7 +79,7 @@ async def _look_under_lock(networkname: str, mine: list[OwnProcess]) -> list[Fin
             "Mend host.json, or move the folder away: until then no host can be made there, "
             "and no image be removed.",
         )
-        for folder in unreadable
+        for folder in await records.unreadable_hosts(networkname)
     ]
     hosts = await records.load_hosts(networkname)
     findings += [await look_at_pid_file(network, host, mine) for host in hosts]
@@ -151,6 +152,8 @@ async def _look_at_host(host: HostRecord) -> Finding | None:
 
 
 async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding | None:
+    if _is_starting(network, hosts):  # services are started side by side with hosts
+        return None
     running = [host for host in hosts if lifecycle.host_process(host) is not None]
     subject = f"network {network.name}"
     if running and not services.services_run(network):
@@ -161,7 +164,7 @@ async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding 
             mend=lambda: _heal(network, running[0]),
         )
     idle = services.switch_identity(network) or services.gateway_identity(network)
-    if running or idle is None or _is_starting(network, hosts):
+    if running or idle is None:
         return None
     return note(
         subject,
@@ -172,7 +175,7 @@ async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding 
 
 
 def _is_starting(network: NetworkRecord, hosts: list[HostRecord]) -> bool:
-    """Whether somebody holds a host's lock: services are started side by side with hosts."""
+    """Whether somebody holds a host's lock, as who starts it does."""
     return any(holder(network.sockets.lock(host.id)) is not None for host in hosts)
 
 

@@ -6,13 +6,8 @@ from functools import partial
 
 import anyio.to_thread
 
-from kutti_sdk.core.errors import (
-    CorruptStateError,
-    InvalidPortError,
-    LockTimeoutError,
-    PortInUseError,
-)
-from kutti_sdk.core.findings import Finding, ok, problem
+from kutti_sdk.core.errors import InvalidPortError, LockTimeoutError, PortInUseError
+from kutti_sdk.core.findings import Finding, guarded, ok, problem
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.drivers.qemu import forwards, lifecycle, records, services
 from kutti_sdk.drivers.qemu.diagnosis.strays import network_lock
@@ -32,15 +27,19 @@ async def look() -> list[Finding]:
     for network in await records.load_networks():
         hosts = await records.load_hosts(network.name)
         total += sum(len(host.forwards) for host in hosts)
-        try:
-            async with network_lock(network.name):
-                findings += await _look_at(network, hosts)
-        except (LockTimeoutError, CorruptStateError):  # told already, with the network
-            continue
+        findings += await guarded(_SUBJECT, partial(_look_at, network, hosts))
     return findings or [ok(_SUBJECT, f"{total} ports lead to hosts, or are free to")]
 
 
 async def _look_at(network: NetworkRecord, hosts: list[HostRecord]) -> list[Finding]:
+    try:
+        async with network_lock(network.name):
+            return await _look_under_lock(network, hosts)
+    except LockTimeoutError:  # told already, by who looked at the network
+        return []
+
+
+async def _look_under_lock(network: NetworkRecord, hosts: list[HostRecord]) -> list[Finding]:
     if services.gateway_identity(network) is not None:
         running = {host.uuid for host in hosts if lifecycle.host_process(host) is not None}
         return [

@@ -35,7 +35,7 @@ async def look() -> list[Finding]:
             problem(
                 "QEMU",
                 f"QEMU {version}, {qemu.system}, was built without {', '.join(missing)}",
-                f"Use the QEMU of your distribution: {install_line()}.",
+                f"Run: {install_line()}",
             )
         ]
     return [ok("QEMU", f"QEMU {version}, {qemu.system}"), await _acceleration(qemu)]

@@ -17,7 +17,7 @@ from kutti_sdk.drivers.qemu import layout, lifecycle, services
 from kutti_sdk.drivers.qemu.diagnosis.own_processes import OwnProcess
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.runtime import processes, state
-from kutti_sdk.runtime.locks import locked
+from kutti_sdk.runtime.locks import holder, locked
 
 PATIENCE = 5.0
 """Seconds to wait for who works on a network; then it is told who that is."""
@@ -82,7 +82,7 @@ async def look_at_pid_file(
         That its pid file is gone while its QEMU runs, or None.
     """
     lost = _unnamed(host, ours)
-    if lost is None:
+    if lost is None or holder(network.sockets.lock(host.id)) is not None:  # it is being started
         return None
     return problem(
         f"host {host.clustername}/{host.name}",
