@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from kutti_sdk.clusters.description import ClusterDescription
 from kutti_sdk.clusters.node_spec import NodeForward, NodeSpec
+from kutti_sdk.core.names import validate_name
 from kutti_sdk.kubernetes.options import KubernetesOptions
 
 D = TypeVar("D", bound=ClusterDescription)
@@ -42,6 +43,10 @@ class ClusterRecord:
     retired: tuple[NodeForward, ...] = ()
     kubernetes_options: KubernetesOptions = field(default_factory=KubernetesOptions)
     format: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a name that cannot be, since paths are made from it."""
+        validate_name(self.name, "cluster name")
 
 
 def new_record_id() -> str:
