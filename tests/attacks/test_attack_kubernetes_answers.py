@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kutti_sdk.core.errors import InvalidInputError
 from kutti_sdk.kubernetes.conditions import parse_status
+from kutti_sdk.kubernetes.jobs import _Lines
 from kutti_sdk.kubernetes.kubeconfig import rewritten
 from kutti_sdk.kubernetes.node_facts import parse_facts
 from kutti_sdk.kubernetes.yaml_documents import read_documents
@@ -140,3 +141,12 @@ def test_a_status_may_leave_out_what_is_not_known() -> None:
         '{"items": [{"kind": "Node", "metadata": {"name": "a"}, "status": null}]}'
     )
     assert str(status.nodes[0]) == "NotReady (no word of its kubelet)"
+
+
+def test_a_job_that_never_ends_its_line_does_not_fill_the_memory() -> None:
+    heard: list[str] = []
+    lines = _Lines(heard.append)
+    for _ in range(100):
+        lines.feed("x" * 10_000)
+    assert sum(map(len, heard)) > 900_000
+    assert max(map(len, heard)) < 80_000

@@ -27,7 +27,7 @@ from kutti_sdk.core.errors import (
     InvalidInputError,
     UnsafeImageError,
 )
-from kutti_sdk.drivers.qemu.console import plain_text
+from kutti_sdk.drivers.qemu.console import read_console
 from kutti_sdk.drivers.qemu.forwards import parse_forwards
 from kutti_sdk.drivers.qemu.qmp import parse_message
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
@@ -207,7 +207,8 @@ def html(data: bytes) -> None:
 
 
 def console(data: bytes) -> None:
-    assert not _CONTROL.search(plain_text(data))
+    with _file(data) as path:
+        assert not _CONTROL.search(read_console(path, 100))
 
 
 TARGETS: dict[str, Target] = {

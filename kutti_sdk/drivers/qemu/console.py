@@ -7,16 +7,13 @@ change the colours of the terminal or page that shows the text are left out.
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import BinaryIO
 
+from kutti_sdk.core.plain_text import plain_text
+
 _TAIL = 256 * 1024  # bytes that are read of a console, however long it has become
 _LINE = 512  # bytes for a line and its colours; more are read when that was not enough
-
-# ECMA-48: control sequences, other escape sequences, and control characters
-# except tab and line feed.
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def read_console(path: Path, lines: int) -> str:
@@ -45,18 +42,10 @@ def read_console(path: Path, lines: int) -> str:
 
 def _end_of(file: BinaryIO, size: int, wanted: int) -> list[str]:
     file.seek(max(0, size - wanted))
-    written = (line.rstrip() for line in plain_text(file.read(wanted)).splitlines())
+    written = (line.rstrip() for line in _decoded(file.read(wanted)).splitlines())
     return [line for line in written if line]
 
 
-def plain_text(raw: bytes) -> str:
-    """Make plain text of what a guest wrote.
-
-    Args:
-        raw: Bytes in no certain encoding.
-
-    Returns:
-        Text with tabs and line feeds and no other control characters.
-    """
+def _decoded(raw: bytes) -> str:
     text = raw.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROL.sub("", text)
+    return plain_text(text)
