@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test slow lint docs bench clean
+.PHONY: help quickstart test slow fuzz lint docs bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,10 @@ endif
 slow: $(VENV)/.installed-dev ## The tests that make test leaves out, since they take minutes more
 	$(SUDO) tests/install-system-packages
 	$(BIN)/python -m pytest -m slow
+
+fuzz: $(VENV)/.installed-dev ## Look for inputs that parsers do not bear; SECONDS=20 for each, TARGETS=all
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz/run_fuzzers.py --seconds $(or $(SECONDS),20) $(TARGETS)
 
 lint: $(VENV)/.installed-dev ## Style, types, and imports that run one way
 	$(BIN)/ruff check .

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+from rich.segment import Segment
 
 from kutti_sdk.core.events import WARNING, ProgressEvent, observe
+from kutti_sdk.core.plain_text import plain_text
 
-output = Console(highlight=False)
+
+class PlainConsole(Console):
+    """A console that no text can tell what to do: sequences in it are left out, Rich's own stay."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Render something, with all text in it plain."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=plain_text(segment.text))
+
+
+output = PlainConsole(highlight=False)
 """What was asked for."""
 
-errors = Console(stderr=True, highlight=False)
+errors = PlainConsole(stderr=True, highlight=False)
 """What went wrong."""
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from kutti_sdk.clusters.description import ClusterDescription
 from kutti_sdk.clusters.node_spec import NodeForward, NodeSpec
+from kutti_sdk.core.names import validate_name
 from kutti_sdk.kubernetes.options import KubernetesOptions
 
 D = TypeVar("D", bound=ClusterDescription)
@@ -46,6 +47,10 @@ class ClusterRecord:
     copying: str = ""
     cold_start: bool = False
     format: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a name that cannot be, since paths are made from it."""
+        validate_name(self.name, "cluster name")
 
 
 def new_record_id() -> str:

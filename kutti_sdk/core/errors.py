@@ -71,6 +71,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kutti_sdk.core.plain_text import plain_text
 from kutti_sdk.core.root_error import KuttiError as KuttiError  # noqa: PLC0414 - part of the tree
 
 if TYPE_CHECKING:
@@ -315,7 +316,7 @@ class KubernetesError(KuttiError):
     def __str__(self) -> str:
         """The message, the hint, and the log."""
         text = super().__str__()
-        return f"{text}\nLast words on the node:\n{self.log}" if self.log else text
+        return f"{text}\nLast words on the node:\n{plain_text(self.log)}" if self.log else text
 
 
 class KubeadmError(KubernetesError):
@@ -364,7 +365,8 @@ class ReadyTimeoutError(WaitTimeoutError):
     def __str__(self) -> str:
         """The message, the hint, and the last lines of the console."""
         text = super().__str__()
-        return f"{text}\nLast lines of the console:\n{self.console}" if self.console else text
+        lines = plain_text(self.console)
+        return f"{text}\nLast lines of the console:\n{lines}" if lines else text
 
 
 class KubernetesStalledError(KubernetesError, WaitTimeoutError):

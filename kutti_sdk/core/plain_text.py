@@ -1,4 +1,8 @@
-"""Text that others wrote, in a form that does nothing to the terminal or page that shows it."""
+"""Text from elsewhere, made harmless for terminals.
+
+What hosts, servers and files say ends up in errors and on terminals. Sequences in it would
+move the cursor, change colours and titles, or have some terminals type commands.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,20 @@ import re
 _CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]?|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def plain_text(raw: bytes) -> str:
-    """Make plain text of what a guest wrote.
+def plain_text(text: str) -> str:
+    """Leave out what is not to be read but obeyed.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text with tabs and line feeds and no other control characters.
+    """
+    return _CONTROL.sub("", text)
+
+
+def decoded(raw: bytes) -> str:
+    """Make plain text of bytes, as a guest's console or a log has them.
 
     Args:
         raw: Bytes in no certain encoding.
@@ -19,4 +35,4 @@ def plain_text(raw: bytes) -> str:
         Text with tabs and line feeds and no other control characters.
     """
     text = raw.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    return _CONTROL.sub("", text)
+    return plain_text(text)

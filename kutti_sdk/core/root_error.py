@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kutti_sdk.core.display import Displayed
+from kutti_sdk.core.plain_text import plain_text
 
 
 class KuttiError(Displayed, Exception):
@@ -40,7 +41,8 @@ class KuttiError(Displayed, Exception):
 
     def __str__(self) -> str:
         """The message, and below it the hint."""
-        return self.message if self.hint is None else f"{self.message}\nHint: {self.hint}"
+        text = self.message if self.hint is None else f"{self.message}\nHint: {self.hint}"
+        return plain_text(text)
 
     def __reduce__(self) -> tuple[object, ...]:
         # Subclasses take other arguments than the message that Exception keeps.

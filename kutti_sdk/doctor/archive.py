@@ -22,7 +22,7 @@ import anyio.to_thread
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import InvalidInputError
 from kutti_sdk.core.findings import Diagnosable
-from kutti_sdk.core.plain_text import plain_text
+from kutti_sdk.core.plain_text import decoded
 from kutti_sdk.doctor.redaction import without_secrets
 from kutti_sdk.runtime.directories import (
     cache_dir,
@@ -144,7 +144,7 @@ def _end_of(path: Path) -> str:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _TAIL))
-            text = plain_text(file.read())
+            text = decoded(file.read())
     except OSError as error:
         return f"cannot be read: {error}"
     # The first line has lost its beginning, and with it the word that tells a secret.

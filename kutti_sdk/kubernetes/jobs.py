@@ -141,6 +141,7 @@ class _Lines:
     """Puts pieces of output together to lines."""
 
     _KEPT = 40
+    _LONGEST = 64 * 1024  # characters
 
     def __init__(self, hear: Callable[[str], None]) -> None:
         self._hear = hear
@@ -153,6 +154,8 @@ class _Lines:
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             self._take(line)
+        if len(self._rest) > self._LONGEST:  # no line of kubeadm's: it must not fill the memory
+            self.end()
 
     def end(self) -> None:
         if self._rest:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ VARIABLE = "KUBECONFIG"
 """Environment variable of kubectl that names its files, separated as in PATH."""
 
 _LISTS = ("clusters", "users", "contexts")
+_DATA = re.compile(r"^ +(?:- )?([a-z-]+-data): ([A-Za-z0-9+/]+=*)$", re.MULTILINE)
 _LARGEST = 64 * 1024  # characters of one cluster's; kubeadm's have 6,000
 
 
@@ -64,10 +66,11 @@ def rewritten(text: str, name: str, server: str) -> str:
 
     It comes from a host, and hosts are not trusted. Only certificates and keys are taken
     over. Whatever else a kubeconfig can hold has kubectl run programs, read files of this
-    machine, or ask a proxy, and that is for its user to decide.
+    machine, or ask a proxy, and that is for its user to decide. It is not read as YAML:
+    a text of 64 KiB can keep a reader of YAML busy for an hour.
 
     Args:
-        text: The kubeconfig, as kubeadm writes it.
+        text: The kubeconfig, as kubeadm writes it: each of the three on a line of its own.
         name: What all three are called.
         server: URL of the API server.
 
@@ -75,13 +78,12 @@ def rewritten(text: str, name: str, server: str) -> str:
         The new kubeconfig.
 
     Raises:
-        InvalidInputError: When it is none, or lacks a certificate or key.
+        InvalidInputError: When it lacks one of them, or has more than one.
     """
     if len(text) > _LARGEST:
-        raise InvalidInputError(f"the kubeconfig has {len(text)} characters")
-    documents = read_documents(text, what="the kubeconfig")
-    cluster = _embedded(documents, "cluster", ("certificate-authority-data",))
-    user = _embedded(documents, "user", ("client-certificate-data", "client-key-data"))
+        raise InvalidInputError(f"it has {len(text)} characters")
+    cluster = {"certificate-authority-data": _embedded(text, "certificate-authority-data")}
+    user = {key: _embedded(text, key) for key in ("client-certificate-data", "client-key-data")}
     return write_documents(
         {
             "apiVersion": "v1",
@@ -177,16 +179,15 @@ def users_kubeconfig() -> Path:
     return Path(named[0] if named else "~/.kube/config").expanduser()
 
 
-def _embedded(documents: list[dict[str, Any]], kind: str, keys: Sequence[str]) -> dict[str, str]:
-    """Take what is in a kubeconfig itself, in base64, of its first cluster or user."""
+def _embedded(text: str, key: str) -> str:
+    """Find what a kubeconfig has in itself, in base64."""
+    found = [data for name, data in _DATA.findall(text) if name == key]
     try:
-        entry = documents[0][f"{kind}s"][0][kind]
-        found = {key: str(entry[key]) for key in keys}
-        for value in found.values():
-            b64decode(value, validate=True)
-    except (LookupError, TypeError, ValueError) as error:
-        raise InvalidInputError(f"its {kind} has no {' and '.join(keys)}") from error
-    return found
+        (data,) = found
+        b64decode(data, validate=True)
+    except ValueError as error:
+        raise InvalidInputError(f"it does not have one {key}") from error
+    return str(data)
 
 
 def _replace_entries(entries: list[Any], new: list[Any]) -> None:

@@ -12,6 +12,7 @@ from kutti_sdk.kubernetes.guest import Guest
 from kutti_sdk.kubernetes.kubectl import API_IS_OPEN
 from kutti_sdk.kubernetes.node_facts import ADMIN_CONF
 
+_LONGEST_ROW = 64 * 1024  # characters
 _RETRY_STEP = 0.5  # seconds; nothing tells when a line that was lost is back
 
 _COLUMNS = (
@@ -86,6 +87,7 @@ class NodeTable:
                         if piece.stream == "stdout":
                             *lines, rest = (rest + piece.text).split("\n")
                             self._take(lines)
+                            rest = rest[-_LONGEST_ROW:]  # of no end, it must not fill the memory
             except SSHConnectionError:  # whoever waits for a row has a time-out
                 await anyio.sleep(_RETRY_STEP)
 

@@ -47,23 +47,27 @@ def write_documents(*documents: dict[str, Any]) -> str:
         The text.
     """
     text = StringIO()
-    _yaml().dump_all(map(_unambiguous, documents), text)
+    seen: set[int] = set()
+    _yaml().dump_all([_unambiguous(document, seen) for document in documents], text)
     return text.getvalue()
 
 
-def _unambiguous(value: Any) -> Any:
-    """Quote what is a text in YAML 1.2, which ruamel writes, and a boolean in Go's 1.1."""
+def _unambiguous(value: Any, seen: set[int]) -> Any:
+    """Quote what is a text in YAML 1.2, which ruamel writes, and a boolean in Go's 1.1.
+
+    Args:
+        value: What is to be written.
+        seen: The ids of mappings and lists that were looked through: with aliases, a short
+            text names one of them countless times, or within itself.
+    """
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-    match value:
-        case str() if value.lower() in _BOOLEANS_OF_OLD:
-            return DoubleQuotedScalarString(value)
-        case dict():
-            for key, below in value.items():
-                value[key] = _unambiguous(below)
-        case list():
-            for place, below in enumerate(value):
-                value[place] = _unambiguous(below)
+    if isinstance(value, str) and value.lower() in _BOOLEANS_OF_OLD:
+        return DoubleQuotedScalarString(value)
+    if isinstance(value, dict | list) and id(value) not in seen:
+        seen.add(id(value))
+        for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+            value[key] = _unambiguous(below, seen)
     return value
 
 

@@ -12,7 +12,7 @@ import anyio
 import psutil
 
 from kutti_sdk.core.errors import LockTimeoutError, StateError
-from kutti_sdk.core.plain_text import plain_text
+from kutti_sdk.core.plain_text import decoded
 from kutti_sdk.runtime.system_errors import advice
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _sign(descriptor: int) -> None:
 def _describe_holder(path: Path) -> str:
     try:
         process = psutil.Process(int(path.read_bytes()))
-        command = plain_text(os.fsencode(" ".join(process.cmdline()[:4])))
+        command = decoded(os.fsencode(" ".join(process.cmdline()[:4])))
     except (OSError, ValueError, psutil.Error):
         return "another process"
     if process.pid == os.getpid():

@@ -19,6 +19,7 @@ from asyncssh.constants import FILEXFER_TYPE_DIRECTORY, FILEXFER_TYPE_SYMLINK
 from asyncssh.sftp import SFTPProgressHandler
 
 _PERMISSIONS = 0o777  # none of the bits that run a file with its owner's rights
+_MOST_WAITING = 250_000  # names at a time, so that a folder without end does not fill the memory
 _SEPARATORS = (b"/", b"\\", b"\0")
 _NO_NAMES = (b".", b"..")
 
@@ -66,8 +67,11 @@ async def fetch_tree(
         if kind == FILEXFER_TYPE_DIRECTORY:
             entry.local.mkdir(mode=0o700)
             folders.append(entry)
-            names = [name async for name in client.scandir(entry.remote)]
-            waiting += [_below(entry, name) for name in names if name.filename not in _NO_NAMES]
+            async for name in client.scandir(entry.remote):
+                if name.filename not in _NO_NAMES:
+                    waiting.append(_below(entry, name))
+                if len(waiting) > _MOST_WAITING:
+                    raise asyncssh.SFTPFailure(f"there are more than {_MOST_WAITING} files in it")
         elif kind == FILEXFER_TYPE_SYMLINK:
             entry.local.symlink_to(os.fsdecode(await client.readlink(entry.remote)))
             links.append(entry.local)

@@ -89,3 +89,14 @@ async def test_a_fetched_program_does_not_run_with_its_owners_rights(
     await client.get(address, "/tree", home / "fetched" / "tree", recurse=True)
     assert (home / "fetched" / "tree" / "shell").stat().st_mode & 0o7777 == 0o755
     assert (home / "fetched" / "tree").stat().st_mode & 0o7777 == 0o755
+
+
+async def test_a_folder_without_end_is_left(
+    host: tuple[AsyncSSHClient, str], tree: Tree, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kutti_sdk.ssh.fetching._MOST_WAITING", 50)
+    tree.root = Folder(tuple((b"%d" % number, EVIL) for number in range(60)))
+    client, address = host
+    with pytest.raises(FileTransferError, match="more than 50 files"):
+        await client.get(address, "/tree", home / "fetched" / "tree", recurse=True)
+    assert list((home / "fetched").iterdir()) == []

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import httpx
 import psutil
 import pytest
+from privacy import listeners, open_to_others, places_of_secrets
 
 import kutti_sdk as kutti
 from kutti_sdk.core.status import HostStatus
@@ -24,6 +27,15 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture
+def careless_umask() -> Iterator[None]:
+    """Have new files be everybody's, unless who makes them takes care."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.mark.usefixtures("careless_umask")
 async def test_two_hosts_live_a_whole_life(scratch: str, vm_workspace: Path) -> None:
     spec = kutti.cluster(scratch).nodes(2, cpus=1, memory="512MiB")
     cluster = await spec.ensure()
@@ -52,6 +64,11 @@ async def test_two_hosts_live_a_whole_life(scratch: str, vm_workspace: Path) -> 
     await cluster["node1"].run(serve, check=True)
     port = await cluster["node1"].forward(0, to=8080)
     assert await _page(f"http://127.0.0.1:{port}/") == "hello from node1\n"
+
+    # No other user of this machine gets at it.
+    assert open_to_others(vm_workspace, scratch) == []
+    assert places_of_secrets(vm_workspace, scratch) == []
+    assert listeners(vm_workspace) == {"127.0.0.1"}
 
     # The same line again changes nothing.
     assert not list(await spec.plan())

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from kutti_sdk.core.plain_text import plain_text
+from kutti_sdk.core.plain_text import decoded
 
 _TAIL = 256 * 1024  # bytes that are read of a console, however long it has become
 _LINE = 512  # bytes for a line and its colours; more are read when that was not enough
@@ -42,5 +42,5 @@ def read_console(path: Path, lines: int) -> str:
 
 def _end_of(file: BinaryIO, size: int, wanted: int) -> list[str]:
     file.seek(max(0, size - wanted))
-    written = (line.rstrip() for line in plain_text(file.read(wanted)).splitlines())
+    written = (line.rstrip() for line in decoded(file.read(wanted)).splitlines())
     return [line for line in written if line]

@@ -38,9 +38,9 @@ from kutti_sdk.runtime.locks import locked
 # A line of the human monitor's "info usernet" about a forward: where it
 # listens, and where it leads.
 _FORWARD_LINE = re.compile(
-    r"^\s*TCP\[HOST_FORWARD\]\s+\d+\s+(?P<address>[\d.*]+)\s+(?P<port>\d+)"
-    r"\s+(?P<target>[\d.]+)\s+(?P<vm_port>\d+)\s",
-    re.MULTILINE,
+    r"^\s*TCP\[HOST_FORWARD\]\s+\d+\s+(?P<address>[\d.*]+)\s+(?P<port>\d{1,5})"
+    r"\s+(?P<target>[\d.]+)\s+(?P<vm_port>\d{1,5})\s",
+    re.MULTILINE | re.ASCII,
 )
 
 

@@ -99,14 +99,28 @@ class Monitor:
         Raises:
             HypervisorError: When it is no JSON object.
         """
-        line = await self._lines.receive_until(b"\n", _LONGEST_MESSAGE)
-        try:
-            message = json.loads(line)
-        except (ValueError, RecursionError):
-            message = None
-        if not isinstance(message, dict):
-            raise HypervisorError(f"QEMU sent what is no QMP message: {line[:80]!r}")
-        return message
+        return parse_message(await self._lines.receive_until(b"\n", _LONGEST_MESSAGE))
+
+
+def parse_message(line: bytes) -> dict[str, Any]:
+    """Read one message.
+
+    Args:
+        line: Its line.
+
+    Returns:
+        The message, as plain JSON data.
+
+    Raises:
+        HypervisorError: When it is no JSON object.
+    """
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        message = None
+    if not isinstance(message, dict):
+        raise HypervisorError(f"QEMU sent what is no QMP message: {line[:80]!r}")
+    return message
 
 
 @asynccontextmanager

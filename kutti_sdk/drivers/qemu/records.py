@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 import anyio.to_thread
 
@@ -22,10 +24,13 @@ from kutti_sdk.core.host import HostSize
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.drivers.qemu import layout
+from kutti_sdk.drivers.qemu.switch.ethernet import parse_mac
 from kutti_sdk.runtime import state
 from kutti_sdk.runtime.system_errors import advice
 
 _SERVICES, _GATEWAY, _RESOLVER, _FIRST_HOST = 1, 2, 3, 11
+
+_ID = re.compile(r"[0-9a-f]{8}")
 
 T = TypeVar("T")
 
@@ -47,6 +52,12 @@ class NetworkRecord:
     cidr: str
     id: str
     format: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, since paths and command lines are made from it."""
+        validate_name(self.name, "network name")
+        _check_id(self.id)
+        IPv4Network(self.cidr)
 
     @property
     def files(self) -> layout.NetworkFiles:
@@ -123,6 +134,16 @@ class HostRecord:
     disk: str = layout.FIRST_DISK
     layers: tuple[str, ...] = ()
     format: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be, since paths and command lines are made from it."""
+        validate_name(self.name, "host name")
+        validate_name(self.networkname, "network name")
+        validate_name(self.clustername, "cluster name")
+        _check_id(self.id)
+        UUID(self.uuid)
+        parse_mac(self.mac)
+        IPv4Address(self.address)
 
     @property
     def disk_path(self) -> Path:
@@ -332,6 +353,11 @@ def _folders(folder: Path) -> Iterator[Path]:
     for entry in entries:
         if not entry.name.startswith(layout.HALF_MADE) and entry.is_dir():
             yield entry
+
+
+def _check_id(text: str) -> None:
+    if _ID.fullmatch(text) is None:
+        raise ValueError(f"{text[:40]!r} is not eight hexadecimal digits")
 
 
 def _readable(path: Path, kind: type[T]) -> T | None:

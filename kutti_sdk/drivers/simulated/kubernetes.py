@@ -71,10 +71,14 @@ apiVersion: v1
 kind: Config
 clusters:
 - name: kubernetes
-  cluster: {server: "https://simulated:6443", certificate-authority-data: c2ltdWxhdGVk}
+  cluster:
+    certificate-authority-data: c2ltdWxhdGVk
+    server: https://simulated:6443
 users:
 - name: kubernetes-admin
-  user: {client-certificate-data: c2ltdWxhdGVk, client-key-data: c2ltdWxhdGVk}
+  user:
+    client-certificate-data: c2ltdWxhdGVk
+    client-key-data: c2ltdWxhdGVk
 contexts: [{name: default, context: {cluster: kubernetes, user: kubernetes-admin}}]
 current-context: default
 """

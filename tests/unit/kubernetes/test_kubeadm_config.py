@@ -19,6 +19,7 @@ from kutti_sdk.kubernetes.kubeadm_config import (
     patches_flag,
 )
 from kutti_sdk.kubernetes.kubeadm_patches import slow_patches
+from kutti_sdk.kubernetes.kubeconfig import rewritten
 from kutti_sdk.kubernetes.options import (
     KubernetesOptions,
     parse_kubeadm_changes,
@@ -236,6 +237,20 @@ def test_a_real_kubeadm_reads_the_join_file(kubeadm: Path, tmp_path: Path) -> No
     migrated = run_kubeadm(kubeadm, "config", "migrate", "--old-config", config)
     assert "apiServerEndpoint: 192.168.125.11:6443" in migrated
     assert "timeout: 30m0s" in migrated
+
+
+def test_the_kubeconfig_that_a_real_kubeadm_writes_is_understood(
+    kubeadm: Path, tmp_path: Path
+) -> None:
+    common = ("--cert-dir", tmp_path, "--kubernetes-version", "v1.20.2")
+    address = ("--apiserver-advertise-address", "192.168.125.11", "--kubeconfig-dir", tmp_path)
+    run_kubeadm(kubeadm, "init", "phase", "certs", "ca", *common)
+    run_kubeadm(kubeadm, "init", "phase", "kubeconfig", "admin", *common, *address)
+    written = (tmp_path / "admin.conf").read_text()
+    text = rewritten(written, "kutti-lab", "https://127.0.0.1:40000")
+    for key in ("certificate-authority-data", "client-certificate-data", "client-key-data"):
+        (line,) = (line.strip() for line in written.splitlines() if f"{key}: " in line)
+        assert line in text
 
 
 def test_slow_machines_get_patches_for_each_part_of_the_control_plane() -> None:
