@@ -62,6 +62,8 @@ async def stop_services(network: NetworkRecord) -> None:
     for identity in (gateway_identity(network), _switch_identity(network)):
         if identity is not None:
             await processes.terminate(identity)
+    for pidfile in (network.files.gateway_pid, network.files.switch_pid):
+        await processes.end_unfinished(str(pidfile))
 
 
 def services_run(network: NetworkRecord) -> bool:
