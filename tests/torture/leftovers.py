@@ -74,3 +74,14 @@ def assert_soon_none(look: Callable[[], list[str]], what: str) -> None:
     while left := look():
         assert time.monotonic() < deadline, f"{what} were left: {left}"
         time.sleep(_STEP)
+
+
+def assert_clean(folder: Path, before: list[str]) -> None:
+    """See that no process and no file of a workspace is left that was not there before.
+
+    Args:
+        folder: The workspace.
+        before: What `files_below` listed before.
+    """
+    assert_soon_none(lambda: processes_of(folder), "processes")
+    assert_soon_none(lambda: [it for it in files_below(folder) if it not in before], "files")
