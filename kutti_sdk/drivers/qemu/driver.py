@@ -21,7 +21,7 @@ from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.status import DriverStatus
 from kutti_sdk.drivers.qemu import capacity, images, network, provisioning, records, watch
 from kutti_sdk.drivers.qemu.binaries import find_qemu
-from kutti_sdk.drivers.qemu.forwards import check_listeners
+from kutti_sdk.drivers.qemu.forwards import check_listeners, settle
 from kutti_sdk.drivers.qemu.host import QemuHost
 from kutti_sdk.drivers.qemu.settings import from_arguments, resolve
 from kutti_sdk.images.serving import ImageServer
@@ -109,6 +109,7 @@ class QemuDriver(VMDriver):
     async def check_ports(self, forwards: Sequence[PortForward]) -> None:
         """Make sure that ports of this machine can be given to hosts, foreign listeners too."""
         await super().check_ports(forwards)
+        await settle()
         await anyio.to_thread.run_sync(check_listeners, forwards)
 
     async def list_networks(self) -> list[VMNetwork]:
