@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,6 +39,19 @@ def open_files() -> list[str]:
         except FileNotFoundError:  # the folder itself, while it was listed
             pass
     return sorted(found)
+
+
+def more_than(before: list[str], now: list[str]) -> list[str]:
+    """Tell what there is now and was not before, counted by name.
+
+    Args:
+        before: Names of what there was.
+        now: Names of what there is.
+
+    Returns:
+        Names of what came.
+    """
+    return sorted((Counter(now) - Counter(before)).elements())
 
 
 def processes_of(folder: Path) -> list[str]:
@@ -84,4 +98,4 @@ def assert_clean(folder: Path, before: list[str]) -> None:
         before: What `files_below` listed before.
     """
     assert_soon_none(lambda: processes_of(folder), "processes")
-    assert_soon_none(lambda: [it for it in files_below(folder) if it not in before], "files")
+    assert_soon_none(lambda: more_than(before, files_below(folder)), "files")

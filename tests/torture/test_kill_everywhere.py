@@ -30,7 +30,7 @@ from tortured_operations import (
 
 pytestmark = [pytest.mark.anyio, pytest.mark.vm]
 
-OPERATIONS_EVERY = 5  # operations for each that is tried in a short run
+OPERATIONS_EVERY = 7  # operations for each that is tried in a short run
 EVERY = 13  # points of it for each that is tried
 
 
@@ -101,7 +101,7 @@ async def kill_everywhere(
         every=stride(EVERY),
     )
     with recorded(record):
-        for point in points(f"{operation} {end.__name__}", EVERY):
+        for point in points(f"{operation} {name_of(end)}", record.every):
             with record.trial(f"point {point}"):
                 await operation.prepare(lab)
                 order = msgspec.structs.replace(order, operation=operation.name, point=point)

@@ -25,7 +25,7 @@ from kutti_sdk.runtime.tasks import run_all
 pytestmark = [pytest.mark.anyio, pytest.mark.vm]
 
 MEMBERS = 8
-SECONDS = 180 if all_is_tried() else 8
+SECONDS = 180 if all_is_tried() else 5
 
 
 @pytest.fixture
