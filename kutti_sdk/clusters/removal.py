@@ -45,6 +45,8 @@ async def remove_cluster(driver: VMDriver, clustername: str, *, only_id: str | N
         return
     async with cluster_lock(clustername):
         record = await load_record(clustername)
+        if record is None:
+            await remove_record(clustername)  # what was left around it by somebody who was killed
         if record is None or not _is_meant(record, only_id):
             return
         report("delete", f"deleting cluster {clustername}", cluster=clustername)

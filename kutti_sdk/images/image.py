@@ -17,9 +17,15 @@ from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.core.versions import K8sVersion, select_version
 from kutti_sdk.images.bundle.export import export_bundle
 from kutti_sdk.images.catalogue import Catalogue, CatalogueEntry
-from kutti_sdk.images.download import bytes_here, download, forget, taking_turns
+from kutti_sdk.images.download import (
+    bytes_here,
+    download,
+    forget,
+    remove_partial,
+    taking_turns,
+)
 from kutti_sdk.images.file_import import import_image, keep_file
-from kutti_sdk.images.incoming import incoming
+from kutti_sdk.images.incoming import incoming, sweep
 from kutti_sdk.images.store import (
     LocalImage,
     Users,
@@ -170,10 +176,13 @@ class StoredImage(VMImage):
         )
 
     async def purge_local(self) -> None:
-        """Remove it from this machine; older images of its version stay."""
+        """Remove it from this machine, and what interrupted work left; older images stay."""
         found = await self.local()
         if found is not None:
             await remove_local(found, self._users)
+        if self._entry is not None:
+            await remove_partial(self._entry.checksum)
+        await sweep()
 
 
 async def stored_images(

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOENT
@@ -21,6 +21,7 @@ from typing import IO
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import psutil
 
 from kutti_sdk.core.errors import HypervisorError
@@ -30,6 +31,7 @@ _PRIVATE = 0o077  # umask of programs: what they make is for this user alone
 _STEP = 0.1  # seconds, where the system cannot tell when a process ends
 _DYING = 5.0  # seconds that a killed process has to be gone, on a busy machine
 _LAST_WORDS = 2000  # bytes of a failed program's output that an error quotes
+_MARK = "KUTTI_DAEMON"  # in a daemon's environment from its first moment on, as its pid file is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +151,16 @@ async def terminate(identity: ProcessIdentity, *, grace: float = 2.0) -> None:
         )
 
 
-async def run(argv: Sequence[str], *, timeout: float) -> str:
+async def run(
+    argv: Sequence[str], *, timeout: float, variables: Mapping[str, str] | None = None
+) -> str:
     """Run a short program to its end.
 
     Args:
         argv: Program and arguments.
         timeout: Seconds it may take; then, or when the caller is cancelled, it is
             killed with all processes of its group.
+        variables: What its environment has besides that of this process.
 
     Returns:
         What it wrote to standard output.
@@ -169,7 +174,7 @@ async def run(argv: Sequence[str], *, timeout: float) -> str:
     with TemporaryFile() as output, TemporaryFile() as errors:
         try:
             with anyio.fail_after(timeout):
-                status = await _run_in_session(argv, output, errors)
+                status = await _run_in_session(argv, output, errors, variables or {})
         except TimeoutError:
             raise HypervisorError(
                 f"{name} did not end within {timeout:g} s{_last_words(errors, output)}"
@@ -231,7 +236,9 @@ async def start_daemon(
     session of its own, so that interrupting a notebook's kernel leaves it alone.
     It gives up when the first process is gone before it is ready.
 
-    When the start fails or is cancelled, a daemon that was begun is ended.
+    When the start fails or is cancelled, a daemon that was begun is ended. So is one
+    that was begun by a process that was killed: the caller has a lock that keeps others
+    from starting the same, and has found that it does not run.
 
     Args:
         argv: Program and arguments.
@@ -245,13 +252,12 @@ async def start_daemon(
     Raises:
         HypervisorError: When it could not be started.
     """
-    older = identity_from_pidfile(pidfile, mark=mark)
+    await end_unfinished(mark)
     try:
-        await run(argv, timeout=timeout)
+        await run(argv, timeout=timeout, variables={_MARK: mark})
     except BaseException:
-        begun = identity_from_pidfile(pidfile, mark=mark)
-        if begun is not None and begun != older:  # an older one is the reason why it failed
-            await terminate(begun)
+        with anyio.CancelScope(shield=True):
+            await end_unfinished(mark)
         raise
     identity = identity_from_pidfile(pidfile, mark=mark)
     if identity is None:
@@ -259,7 +265,34 @@ async def start_daemon(
     return identity
 
 
-async def _run_in_session(argv: Sequence[str], output: IO[bytes], errors: IO[bytes]) -> int:
+async def end_unfinished(mark: str) -> None:
+    """End a daemon that was begun, and whose process id nobody knows for certain yet.
+
+    The caller holds the lock under which it is started, and has found that none runs.
+
+    Args:
+        mark: What `start_daemon` was given.
+
+    Raises:
+        HypervisorError: When it could not be ended.
+    """
+    while begun := await anyio.to_thread.run_sync(_marked, mark):  # it may have forked meanwhile
+        for identity in begun:
+            await terminate(identity)
+
+
+def _marked(mark: str) -> list[ProcessIdentity]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):  # ended, or of another user
+            if process.environ().get(_MARK) == mark:
+                found.append(identify(process.pid))
+    return [identity for identity in found if identity is not None]
+
+
+async def _run_in_session(
+    argv: Sequence[str], output: IO[bytes], errors: IO[bytes], variables: Mapping[str, str]
+) -> int:
     with anyio.CancelScope(shield=True):  # or it could be started and nobody know of it
         process = await anyio.open_process(
             argv,
@@ -267,6 +300,7 @@ async def _run_in_session(argv: Sequence[str], output: IO[bytes], errors: IO[byt
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,
+            env={**os.environ, **variables},
             start_new_session=True,
         )
     async with process:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,6 +41,19 @@ def open_files() -> list[str]:
     return sorted(found)
 
 
+def more_than(before: list[str], now: list[str]) -> list[str]:
+    """Tell what there is now and was not before, counted by name.
+
+    Args:
+        before: Names of what there was.
+        now: Names of what there is.
+
+    Returns:
+        Names of what came.
+    """
+    return sorted((Counter(now) - Counter(before)).elements())
+
+
 def processes_of(folder: Path) -> list[str]:
     """List the processes that name a folder on their command lines.
 
@@ -74,3 +88,14 @@ def assert_soon_none(look: Callable[[], list[str]], what: str) -> None:
     while left := look():
         assert time.monotonic() < deadline, f"{what} were left: {left}"
         time.sleep(_STEP)
+
+
+def assert_clean(folder: Path, before: list[str]) -> None:
+    """See that no process and no file of a workspace is left that was not there before.
+
+    Args:
+        folder: The workspace.
+        before: What `files_below` listed before.
+    """
+    assert_soon_none(lambda: processes_of(folder), "processes")
+    assert_soon_none(lambda: more_than(before, files_below(folder)), "files")

@@ -19,30 +19,30 @@ def all_is_tried() -> bool:
     return bool(os.environ.get(VARIABLE))
 
 
-def stride(every: int) -> int:
+def stride(every: int, *, thorough: int = 1) -> int:
     """Tell how many points there are for each that is tried.
 
     Args:
         every: How many in a run that has to be short.
+        thorough: How many in one that may take hours.
 
     Returns:
-        That number, or 1 when all are tried.
+        One of these.
     """
-    return 1 if all_is_tried() else every
+    return thorough if all_is_tried() else every
 
 
-def points(name: str, every: int) -> Iterator[int]:
+def points(name: str, step: int) -> Iterator[int]:
     """Number the points to try; the caller stops when there are no more.
 
     Args:
         name: What is tried. Different things begin at different points, the same one
             always at the same.
-        every: How many points there are for each that is tried in a short run.
+        step: How many points there are for each that is tried.
 
     Yields:
         Numbers from 1 on.
     """
-    step = stride(every)
     yield from count(1 + crc32(name.encode()) % step, step)
 
 

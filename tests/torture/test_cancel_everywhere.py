@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pytest
 from cancelling import cancelled_at
-from leftovers import assert_soon_none, files_below, open_files
-from share import points, stride
+from leftovers import assert_clean, assert_soon_none, files_below, more_than, open_files
+from share import a_share_of, points, stride
 from torture_records import Record, recorded
 from tortured_operations import (
     CLUSTER_ENDS,
@@ -28,12 +28,9 @@ from kutti_sdk.drivers.simulated import DEFAULT_IMAGES, SimulatedDriver
 
 pytestmark = pytest.mark.anyio
 
-EVERY = 23  # points for each that is tried in a short run
 WITH_KUBERNETES = Operation(
     "ensure with Kubernetes", HOST_OPERATIONS[0].prepare, HOST_OPERATIONS[0].act
 )
-
-Cancel = Callable[[Operation, Act], object]
 
 
 @pytest.fixture
@@ -51,7 +48,7 @@ def lab(workspace: Path, tmp_path: Path) -> Lab:
 async def test_a_cluster_survives(
     operation: Operation, end: Act, lab: Lab, workspace: Path, anyio_backend: str
 ) -> None:
-    await cancel_everywhere(operation, end, lab, workspace, anyio_backend)
+    await cancel_everywhere(operation, end, lab, workspace, record(anyio_backend, stride(23)))
 
 
 @pytest.mark.parametrize("end", CLUSTER_ENDS, ids=name_of)
@@ -59,7 +56,8 @@ async def test_a_cluster_with_kubernetes_survives(
     end: Act, lab: Lab, workspace: Path, anyio_backend: str
 ) -> None:
     lab = replace(lab, spec=lab.spec.kubernetes("1.34"))
-    await cancel_everywhere(WITH_KUBERNETES, end, lab, workspace, anyio_backend)
+    every = stride(97, thorough=5)  # there are thousands, and most are the same again
+    await cancel_everywhere(WITH_KUBERNETES, end, lab, workspace, record(anyio_backend, every))
 
 
 @pytest.mark.parametrize("end", IMAGE_ENDS, ids=name_of)
@@ -67,29 +65,47 @@ async def test_a_cluster_with_kubernetes_survives(
 async def test_an_image_survives(
     operation: Operation, end: Act, lab: Lab, workspace: Path, anyio_backend: str
 ) -> None:
-    await cancel_everywhere(operation, end, lab, workspace, anyio_backend)
+    await cancel_everywhere(operation, end, lab, workspace, record(anyio_backend, stride(5)))
+
+
+@pytest.mark.vm
+@pytest.mark.parametrize(
+    ("operation", "end"),
+    a_share_of(
+        [*product(HOST_OPERATIONS, CLUSTER_ENDS), *product(IMAGE_OPERATIONS, IMAGE_ENDS)], every=13
+    ),
+    ids=name_of,
+)
+async def test_virtual_machines_survive(
+    operation: Operation, end: Act, qemu_lab: Lab, workspace: Path, anyio_backend: str
+) -> None:
+    every = stride(199, thorough=17)  # a try takes seconds
+    await cancel_everywhere(operation, end, qemu_lab, workspace, record(anyio_backend, every))
 
 
 async def cancel_everywhere(
-    operation: Operation, end: Act, lab: Lab, workspace: Path, backend: str
+    operation: Operation, end: Act, lab: Lab, workspace: Path, record: Record
 ) -> None:
     """Cancel an operation after its first step, its second, and so on to its last."""
     await operation.prepare(lab)
     await operation.act(lab)  # what is loaded or opened once and for all is so from here on
     await end(lab)
-    before = open_files()
-    record = Record(
-        "cancelled after a step", operation.name, lab.driver.name, backend, every=stride(EVERY)
-    )
+    files, handles = files_below(workspace), open_files()
+    record.operation, record.driver = operation.name, lab.driver.name
     with recorded(record):
-        for step in points(f"{operation} {end.__name__} {backend}", EVERY):
+        for step in points(f"{operation} {name_of(end)} {record.backend}", record.every):
             with record.trial(f"step {step}"):
                 await operation.prepare(lab)
                 was_cancelled = await cancelled_at(step, lambda: operation.act(lab))
                 await end(lab)
-                assert_soon_none(lambda: files_below(workspace), "files")
-                assert_soon_none(lambda: [it for it in open_files() if it not in before], "handles")
                 assert not await lab.driver.list_hosts()
                 assert not await lab.driver.list_networks()
+                assert_clean(workspace, files)
+                assert_soon_none(lambda: more_than(handles, open_files()), "open files")
             if not was_cancelled:
                 break
+
+
+def record(backend: str, every: int) -> Record:
+    """Begin a record; driver and operation are to be filled in."""
+    return Record("cancelled after a step", "", "", backend, every=every)

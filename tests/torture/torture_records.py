@@ -7,8 +7,11 @@ nothing is written without it.
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -28,6 +31,8 @@ class Record(msgspec.Struct):
         tried: Points at which the fault was tried.
         survived: Points after which everything was as promised.
         every: 1 when all points were tried, else how many there are for each that was.
+        commit: What was tested.
+        date: When.
     """
 
     fault: str
@@ -37,6 +42,8 @@ class Record(msgspec.Struct):
     tried: int = 0
     survived: int = 0
     every: int = 1
+    commit: str = ""
+    date: str = ""
 
     @property
     def lost(self) -> int:
@@ -77,6 +84,7 @@ def recorded(record: Record) -> Iterator[Record]:
     finally:
         path = os.environ.get(VARIABLE)
         if path:
+            record.commit, record.date = _commit(), datetime.now(UTC).date().isoformat()
             with Path(path).open("ab") as file:
                 file.write(msgspec.json.encode(record) + b"\n")
 
@@ -91,3 +99,12 @@ def read(path: Path) -> list[Record]:
         The records, in the order in which they were written.
     """
     return [msgspec.json.decode(line, type=Record) for line in path.read_bytes().splitlines()]
+
+
+@cache
+def _commit() -> str:
+    asked = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    folder = Path(__file__).parent
+    return subprocess.run(
+        asked, cwd=folder, capture_output=True, text=True, check=False
+    ).stdout.strip()

@@ -5,7 +5,8 @@ An operation more is one line more in `CLUSTER_OPERATIONS` or `IMAGE_OPERATIONS`
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import socket
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,7 +165,15 @@ async def ensure_and_delete(lab: Lab) -> None:
     status = await lab.cluster.status()
     nodes = {node.name: node.status for node in status.nodes}
     assert nodes == dict.fromkeys(lab.spec.node_names, HostStatus.RUNNING)
+    if lab.driver.name != "simulated":
+        assert_listening(it.host_port for node in status.nodes for it in node.forwards)
     await lab.cluster.delete()
+
+
+def assert_listening(ports: Iterable[int]) -> None:
+    """See that somebody listens on ports of this machine."""
+    for port in ports:
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
 
 
 async def delete(lab: Lab) -> None:

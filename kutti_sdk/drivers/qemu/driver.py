@@ -37,7 +37,7 @@ from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoints
 from kutti_sdk.drivers.qemu.checkpoints.restoring import restore_checkpoint
 from kutti_sdk.drivers.qemu.checkpoints.saving import save_checkpoint
 from kutti_sdk.drivers.qemu.checkpoints.store import delete_checkpoint
-from kutti_sdk.drivers.qemu.forwards import check_listeners
+from kutti_sdk.drivers.qemu.forwards import check_listeners, settle
 from kutti_sdk.drivers.qemu.host import QemuHost
 from kutti_sdk.drivers.qemu.settings import from_arguments, resolve
 from kutti_sdk.drivers.qemu.suspending import suspend_cluster
@@ -128,6 +128,7 @@ class QemuDriver(SupportsCheckpoints, SupportsSuspension, VMDriver):
     async def check_ports(self, forwards: Sequence[PortForward]) -> None:
         """Make sure that ports of this machine can be given to hosts, foreign listeners too."""
         await super().check_ports(forwards)
+        await settle()
         await anyio.to_thread.run_sync(check_listeners, forwards)
 
     async def list_networks(self) -> list[VMNetwork]:

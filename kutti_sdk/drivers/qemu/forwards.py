@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from ipaddress import AddressValueError, IPv4Address
 
+import anyio
 import psutil
 
 from kutti_sdk.core.errors import (
@@ -63,6 +64,7 @@ async def add_forward(host: HostRecord, wanted: PortForward) -> PortForward:
     validate_vm_port(wanted.vm_port)
     _validate_address(wanted.address)
     network = await records.load_network(host.networkname)
+    await settle()
     async with locked(layout.ports_lock()), locked(network.files.lock):
         host = await records.load_host(host.name, host.networkname, host.clustername)
         present = next((it for it in host.forwards if it.vm_port == wanted.vm_port), None)
@@ -71,9 +73,11 @@ async def add_forward(host: HostRecord, wanted: PortForward) -> PortForward:
         given = await _choose(host, wanted)
         others = tuple(it for it in host.forwards if it.vm_port != wanted.vm_port)
         changed = replace(host, forwards=tuple(sorted((*others, given))))
+        await begin_change(network)
         await records.save_host(changed)
         failures = await reconcile(network)
         if given in failures:
+            await begin_change(network)
             await records.save_host(host)
             await reconcile(network)
             raise PortInUseError(
@@ -97,11 +101,13 @@ async def remove_forward(host: HostRecord, vm_port: int) -> None:
     """
     validate_vm_port(vm_port)
     network = await records.load_network(host.networkname)
+    await settle()
     async with locked(network.files.lock):
         host = await records.load_host(host.name, host.networkname, host.clustername)
         left = tuple(it for it in host.forwards if it.vm_port != vm_port)
         if left == host.forwards:
             raise not_forwarded(host, vm_port)
+        await begin_change(network)
         await records.save_host(replace(host, forwards=left))
         await reconcile(network)
 
@@ -125,6 +131,27 @@ def not_forwarded(host: HostRecord, vm_port: int) -> PortNotForwardedError:
     )
 
 
+async def begin_change(network: NetworkRecord) -> None:
+    """Note that records of forwards are about to change, before `reconcile` tells the gateway.
+
+    Args:
+        network: The network, whose lock the caller holds.
+    """
+    await anyio.Path(network.files.forwards_pending).touch(mode=0o600)
+
+
+async def settle() -> None:
+    """Tell the gateways what somebody could not tell them who was killed meanwhile."""
+    for network in await records.load_networks():
+        files = network.files
+        if await anyio.Path(files.forwards_pending).exists():
+            async with locked(files.lock):
+                if await anyio.Path(files.forwards_pending).exists():
+                    await reconcile(network)
+                elif not await anyio.Path(files.record).exists():  # deleted meanwhile
+                    await anyio.Path(files.lock).unlink(missing_ok=True)
+
+
 async def reconcile(network: NetworkRecord) -> dict[PortForward, str]:
     """Make the gateway's forwards those of the records; the caller holds the lock.
 
@@ -134,25 +161,10 @@ async def reconcile(network: NetworkRecord) -> dict[PortForward, str]:
     Returns:
         What could not be forwarded, and why.
     """
-    if gateway_identity(network) is None:
-        return {}
-    wanted = {
-        (forward, host.address): forward
-        for host in await records.load_hosts(network.name)
-        for forward in host.forwards
-    }
     failures: dict[PortForward, str] = {}
-    async with monitor(network.sockets.gateway_monitor) as gateway:
-        present = parse_forwards(await gateway.human("info usernet"))
-        for forward, _ in present - wanted.keys():
-            await _tell(gateway, f"hostfwd_remove {SLIRP} {_listener(forward)}")
-        for forward, target in sorted(wanted.keys() - present):
-            line = f"hostfwd_add {SLIRP} {_listener(forward)}-{target}:{forward.vm_port}"
-            try:
-                await _tell(gateway, line)
-            except HypervisorError as error:
-                owner = _listening_process(forward)
-                failures[forward] = f"taken by {owner}" if owner else str(error)
+    if gateway_identity(network) is not None:
+        failures = await _tell_gateway(network)
+    await anyio.Path(network.files.forwards_pending).unlink(missing_ok=True)
     return failures
 
 
@@ -211,6 +223,27 @@ def parse_forwards(text: str) -> set[tuple[PortForward, str]]:
         )
         for match in _FORWARD_LINE.finditer(text)
     }
+
+
+async def _tell_gateway(network: NetworkRecord) -> dict[PortForward, str]:
+    wanted = {
+        (forward, host.address): forward
+        for host in await records.load_hosts(network.name)
+        for forward in host.forwards
+    }
+    failures: dict[PortForward, str] = {}
+    async with monitor(network.sockets.gateway_monitor) as gateway:
+        present = parse_forwards(await gateway.human("info usernet"))
+        for forward, _ in present - wanted.keys():
+            await _tell(gateway, f"hostfwd_remove {SLIRP} {_listener(forward)}")
+        for forward, target in sorted(wanted.keys() - present):
+            line = f"hostfwd_add {SLIRP} {_listener(forward)}-{target}:{forward.vm_port}"
+            try:
+                await _tell(gateway, line)
+            except HypervisorError as error:
+                owner = _listening_process(forward)
+                failures[forward] = f"taken by {owner}" if owner else str(error)
+    return failures
 
 
 async def _choose(host: HostRecord, wanted: PortForward) -> PortForward:

@@ -7,6 +7,7 @@ data_dir()/qemu/networks/NETWORK/
     network.json        the network's record
     switch.json         configuration of the switch process
     switch.pid, switch.log, gateway.pid
+    forwards.pending    there while the gateway's forwards may differ from the records'
     hosts/CLUSTER/HOST/
         host.json       the host's record
         disk*.qcow2     an overlay over the image's disk, and one more on top for each
@@ -87,6 +88,11 @@ class NetworkFiles:
     def gateway_pid(self) -> Path:
         """Process id of the gateway."""
         return self.folder / "gateway.pid"
+
+    @property
+    def forwards_pending(self) -> Path:
+        """There from before the records of forwards change until the gateway agrees with them."""
+        return self.folder / "forwards.pending"
 
     @property
     def hosts(self) -> Path:

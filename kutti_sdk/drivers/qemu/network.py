@@ -9,7 +9,7 @@ from contextlib import suppress
 import anyio
 import anyio.to_thread
 
-from kutti_sdk.core.errors import NetworkExistsError, NetworkInUseError
+from kutti_sdk.core.errors import NetworkExistsError, NetworkInUseError, NetworkNotFoundError
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.network import VMNetwork, validate_cidr
 from kutti_sdk.drivers.qemu import layout, records
@@ -87,10 +87,8 @@ async def delete_network(networkname: str) -> None:
         NetworkInUseError: When hosts are in it.
         CorruptStateError: When hosts are in it whose records cannot be read.
     """
-    record = await records.load_network(networkname)
-    files = record.files
+    files = layout.network_files(validate_name(networkname, "network name"))
     async with locked(files.lock):
-        await records.load_network(networkname)
         hosts = await records.load_hosts(networkname)
         if hosts:
             names = ", ".join(f"{host.name} (cluster {host.clustername})" for host in hosts)
@@ -101,12 +99,22 @@ async def delete_network(networkname: str) -> None:
                 network=networkname,
             )
         await records.refuse_unreadable_hosts(networkname)
+        try:
+            record = await records.load_network(networkname)
+        except NetworkNotFoundError:
+            # Who made or removed it may have been killed.
+            await anyio.to_thread.run_sync(_remove_files, files)
+            raise
         await stop_services(record)
-        await anyio.to_thread.run_sync(_remove_files, record)
+        await anyio.to_thread.run_sync(_remove_sockets, record)
+        await anyio.to_thread.run_sync(_remove_files, files)
 
 
-def _remove_files(record: NetworkRecord) -> None:
+def _remove_sockets(record: NetworkRecord) -> None:
     shutil.rmtree(record.sockets.folder, ignore_errors=True)
-    record.files.record.unlink()  # from here on it does not exist
-    shutil.rmtree(record.files.folder)
-    record.files.lock.unlink(missing_ok=True)
+
+
+def _remove_files(files: layout.NetworkFiles) -> None:
+    files.record.unlink(missing_ok=True)  # from here on it does not exist
+    shutil.rmtree(files.folder, ignore_errors=True)
+    files.lock.unlink(missing_ok=True)

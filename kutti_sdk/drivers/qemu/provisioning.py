@@ -151,6 +151,8 @@ async def delete_host(hostname: str, networkname: str, clustername: str) -> None
                 driver="qemu",
                 host=hostname,
             )
+        await processes.end_unfinished(record.uuid)
+        await forwards.begin_change(network)
         await anyio.to_thread.run_sync(_remove_files, record, network)
         await forwards.reconcile(network)
         await tell_switch(network, await records.load_hosts(networkname))

@@ -65,6 +65,8 @@ async def stop_services(network: NetworkRecord) -> None:
     for identity in (gateway_identity(network), switch_identity(network)):
         if identity is not None:
             await processes.terminate(identity)
+    for pidfile in (network.files.gateway_pid, network.files.switch_pid):
+        await processes.end_unfinished(str(pidfile))
 
 
 async def end_gateway(network: NetworkRecord) -> None:

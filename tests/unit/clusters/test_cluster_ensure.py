@@ -227,6 +227,17 @@ async def test_delete_leaves_nothing_and_may_be_repeated(
     await made.delete()
 
 
+async def test_delete_removes_what_somebody_left_who_was_killed_before_the_record_was_there(
+    lab: ClusterSpec, workspace: Path
+) -> None:
+    folder = workspace / "data" / "clusters"
+    folder.mkdir(parents=True)
+    for name in ("lab.lock", "lab.kubernetes.lock", "lab.kubeconfig", ".lab.json.1234abcd.new"):
+        (folder / name).touch()
+    await Cluster(lab).delete()
+    assert not list(folder.iterdir())
+
+
 async def test_delete_takes_a_half_made_cluster_away(
     lab: ClusterSpec, driver: SimulatedDriver
 ) -> None:

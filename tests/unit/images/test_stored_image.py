@@ -22,6 +22,7 @@ from kutti_sdk.core.errors import (
 from kutti_sdk.core.events import ProgressEvent, observe
 from kutti_sdk.core.status import ImageStatus
 from kutti_sdk.images.catalogue import Catalogue, CatalogueEntry
+from kutti_sdk.images.download.partial import downloads_folder
 from kutti_sdk.images.image import StoredImage, find_image, stored_images
 from kutti_sdk.runtime.directories import cache_dir
 
@@ -218,6 +219,18 @@ async def test_a_purged_image_is_gone(published: StoredImage, store: Path) -> No
     await published.purge_local()
     assert await published.status() is ImageStatus.NOT_DOWNLOADED
     assert left_over(store) == []
+
+
+async def test_with_a_purged_image_goes_what_interrupted_downloads_of_it_left(
+    published: StoredImage, store: Path
+) -> None:
+    downloads = downloads_folder()
+    for name in (f"{CHECKSUM}.part", f"{CHECKSUM}.json", f"{CHECKSUM}.lock"):
+        (downloads / name).touch()
+    (store / ".incoming-1234abcd").mkdir(parents=True)
+    await published.purge_local()
+    assert not left_over(downloads)
+    assert not left_over(store)
 
 
 async def test_an_image_in_use_is_not_purged_and_its_users_are_named(

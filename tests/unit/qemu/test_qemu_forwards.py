@@ -1,12 +1,17 @@
-"""Reading what QEMU says about forwarded ports."""
+"""Forwarded ports: what QEMU says about them, and what it has yet to be told."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kutti_sdk.core.ports import PortForward
-from kutti_sdk.drivers.qemu.forwards import parse_forwards
+from kutti_sdk.drivers.qemu.forwards import begin_change, parse_forwards, settle
+from kutti_sdk.drivers.qemu.network import create_network
+from kutti_sdk.drivers.qemu.records import load_network
 
 # As QEMU 7.2 prints it.
 _ANSWER = """\
@@ -35,3 +40,12 @@ def test_whatever_qemu_says_is_read(text: str) -> None:
 def test_every_port_is_read_back(host_port: int, vm_port: int) -> None:
     line = f"  TCP[HOST_FORWARD]  13 127.0.0.1 {host_port}  10.0.0.11 {vm_port} 0 0\n"
     assert parse_forwards(line) == {(PortForward(host_port, vm_port), "10.0.0.11")}
+
+
+@pytest.mark.anyio
+async def test_a_change_that_nobody_told_the_gateway_is_told_by_the_next(workspace: Path) -> None:
+    await create_network("lab", "10.20.30.0/24")
+    network = await load_network("lab")
+    await begin_change(network)
+    await settle()
+    assert not network.files.forwards_pending.exists()

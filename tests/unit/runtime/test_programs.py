@@ -14,6 +14,7 @@ import pytest
 from kutti_sdk.core.errors import HypervisorError
 from kutti_sdk.runtime.processes import (
     ProcessIdentity,
+    end_unfinished,
     follow,
     identify,
     identity_from_pidfile,
@@ -248,11 +249,18 @@ class TestStartDaemon:
             group.cancel_scope.cancel()
         assert not is_alive(identity)
 
-    async def test_one_that_ran_before_survives_a_second_start(self, daemon: Daemon) -> None:
+    async def test_one_that_somebody_began_who_was_killed_is_replaced(self, daemon: Daemon) -> None:
+        left = await daemon.start("ready")
+        daemon.pidfile.unlink()  # as if it had not come that far
         identity = await daemon.start("ready")
-        with pytest.raises(HypervisorError):
-            await daemon.start("refuses")
+        assert not is_alive(left)
         assert is_alive(identity)
+
+    async def test_one_that_is_not_known_can_be_ended(self, daemon: Daemon) -> None:
+        left = await daemon.start("ready")
+        daemon.pidfile.unlink()
+        await end_unfinished(daemon.mark)
+        assert not is_alive(left)
 
     async def test_one_that_is_deaf_can_be_ended(self, daemon: Daemon) -> None:
         identity = await daemon.start("deaf")
