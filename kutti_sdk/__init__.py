@@ -18,11 +18,14 @@ if TYPE_CHECKING:
         Plan,
         attach,
         cluster,
+        import_checkpoint,
         list_clusters,
     )
     from kutti_sdk.core.checkpoints import (
+        CarriedCheckpoint,
         CheckpointDetails,
         CheckpointHost,
+        SupportsCheckpointBundles,
         SupportsCheckpoints,
     )
     from kutti_sdk.core.driver import (
@@ -168,6 +171,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncSSHClient",
+    "CarriedCheckpoint",
     "CertificatesExpiredError",
     "Checkpoint",
     "CheckpointDetails",
@@ -261,6 +265,7 @@ __all__ = [
     "SSHError",
     "StateChangeTimeoutError",
     "StateError",
+    "SupportsCheckpointBundles",
     "SupportsCheckpoints",
     "SupportsSuspension",
     "SuspensionUnsupportedError",
@@ -280,6 +285,7 @@ __all__ = [
     "data_dir",
     "for_each_driver",
     "get_driver",
+    "import_checkpoint",
     "list_clusters",
     "list_drivers",
     "observe",
@@ -304,11 +310,14 @@ _HOMES = {
         "Plan",
         "attach",
         "cluster",
+        "import_checkpoint",
         "list_clusters",
     ),
     "core.checkpoints": (
+        "CarriedCheckpoint",
         "CheckpointDetails",
         "CheckpointHost",
+        "SupportsCheckpointBundles",
         "SupportsCheckpoints",
     ),
     "core.driver": (

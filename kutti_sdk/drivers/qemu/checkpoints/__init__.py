@@ -10,6 +10,7 @@
 | `examination` | whether hosts can be saved, and whether there is room |
 | `standstill` | lets hosts run on that were left standing still |
 | `saving`, `rendezvous` | moves all hosts of a cluster, at one instant |
+| `bundle_contents`, `exporting`, `importing` | carry checkpoints from machine to machine |
 | `restoring`, `cloning` | let hosts go on from what was saved; see also `resume` |
 
 How it works, and why: docs/explanation/checkpoints.md.
