@@ -327,7 +327,7 @@ def checkpoint_table(heading: str, checkpoints: Sequence[Checkpoint]) -> str:
     """
     return text_table(
         heading,
-        ("name", "saved", "nodes", "memory", "disk", "note"),
+        ("name", "saved", "nodes", "memory", "disk", "shared", "note"),
         (
             (
                 details.name,
@@ -335,6 +335,7 @@ def checkpoint_table(heading: str, checkpoints: Sequence[Checkpoint]) -> str:
                 str(len(details.hosts)),
                 format_size(details.memory),
                 format_size(details.disk),
+                format_size(details.shared),
                 details.note,
             )
             for details in (checkpoint.details for checkpoint in checkpoints)

@@ -45,6 +45,8 @@ class CheckpointDetails:
         memory: Bytes that the saved memory takes on the disk.
         disk: Bytes that the saved disks take on the disk, without those of the image.
             What other checkpoints and clones share is counted for each of them.
+        shared: Bytes of both that others have as well: its cluster, clones, other
+            checkpoints. Deleting it frees the rest.
     """
 
     name: str
@@ -56,6 +58,7 @@ class CheckpointDetails:
     pause: float
     memory: int
     disk: int
+    shared: int = 0
 
 
 class SupportsCheckpoints(ABC):
@@ -118,6 +121,7 @@ class SupportsCheckpoints(ABC):
             CheckpointMismatchError: When it cannot be brought back here: the cluster has
                 other hosts by now, or this machine another hypervisor. Nothing is touched.
             NotEnoughMemoryError: When this machine has not got the memory.
+            NotEnoughDiskError: When there is too little room for what the hosts write.
             HypervisorError: When a host does not come back. Those that did not are
                 stopped, with the disk they had when they were saved.
         """

@@ -92,7 +92,7 @@ async def test_what_is_damaged_or_does_not_fit_is_refused_and_leaves_nothing(
     offsets = judge_bundle(bundle).offsets
     assert list(offsets)[:3] == ["node1/memory.qcow2", "node1/devices", "node1/disk.qcow2"]
     with _another_machine(tmp_path / "other") as other:
-        for offset in offsets.values():
+        for offset in reversed(offsets.values()):  # the image first: it stays, once it is here
             content = bytearray(bundle.read_bytes())
             content[offset + 600] ^= 1
             copy.write_bytes(content)

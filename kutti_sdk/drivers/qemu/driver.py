@@ -27,6 +27,7 @@ from kutti_sdk.core.status import DriverStatus
 from kutti_sdk.core.suspension import SupportsSuspension
 from kutti_sdk.drivers.qemu import capacity, images, network, provisioning, records, watch
 from kutti_sdk.drivers.qemu.binaries import find_qemu
+from kutti_sdk.drivers.qemu.checkpoints.accounting import measured
 from kutti_sdk.drivers.qemu.checkpoints.cloning import clone_checkpoint
 from kutti_sdk.drivers.qemu.checkpoints.exporting import export_checkpoint
 from kutti_sdk.drivers.qemu.checkpoints.importing import (
@@ -256,7 +257,7 @@ class QemuDriver(SupportsCheckpointBundles, SupportsSuspension, VMDriver):
 
     async def list_checkpoints(self) -> list[CheckpointDetails]:
         """List the checkpoints of all clusters."""
-        return Listing(checkpoint.details for checkpoint in await load_checkpoints())
+        return Listing([await measured(checkpoint) for checkpoint in await load_checkpoints()])
 
     @interruptible
     async def restore_checkpoint(self, name: str, networkname: str, clustername: str) -> None:

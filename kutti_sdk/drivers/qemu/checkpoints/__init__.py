@@ -3,6 +3,7 @@
 | module | its job |
 |---|---|
 | `files`, `records` | which file of a checkpoint lies where; what is written down, and finding it |
+| `accounting` | what they take, and what of it others share |
 | `store` | lets one at a time change checkpoints, deletes, sweeps what interrupted work left |
 | `conditions` | under what hosts run, and whether saved ones can go on here |
 | `disks` | freezes disks by putting new ones on top, links what was frozen |
