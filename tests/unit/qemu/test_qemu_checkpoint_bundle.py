@@ -57,7 +57,7 @@ def record(host: HostRecord) -> BundleRecord:
         BundledFile(host=saved.name, name=name, size=3, sha256="0" * 64)
         for name in expected_files(saved)
     )
-    image = BundledImage(checksum=saved.image, k8s_version="none", size=3)
+    image = BundledImage(checksum=saved.image, k8s_version="none", size=3, sha256="0" * 64)
     return BundleRecord(checkpoint=checkpoint, files=tuple(files), images=(image,))
 
 

@@ -86,11 +86,13 @@ class BundledImage:
         checksum: The checksum that it is known by.
         k8s_version: Its Kubernetes version.
         size: Bytes of its own bundle.
+        sha256: Checksum of its own bundle, of which `checksum` need not cover all.
     """
 
     checksum: Sha256
     k8s_version: str
     size: Annotated[int, msgspec.Meta(ge=0)]
+    sha256: Sha256
 
     @property
     def member(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import shutil
 from collections.abc import AsyncIterator
@@ -40,6 +41,7 @@ from kutti_sdk.images.bundle.layout import (
     lay_out,
     text_member,
 )
+from kutti_sdk.images.bundle.reading import read_through
 from kutti_sdk.images.digests import Span, digests_of
 from kutti_sdk.images.store import LocalImage
 from kutti_sdk.runtime import processes
@@ -120,10 +122,7 @@ async def _lay_out(
     record = BundleRecord(
         checkpoint=replace(saved, hosts=tuple(replace(host, forwards=()) for host in saved.hosts)),
         files=tuple(file for file, _ in carried),
-        images=tuple(
-            BundledImage(checksum=checksum, k8s_version=bundle.image.k8s_version, size=bundle.size)
-            for checksum, bundle in bundles.items()
-        ),
+        images=tuple([await _bundled(bundle) for bundle in bundles.values()]),
     )
     encoded = msgspec.json.format(msgspec.json.encode(record), indent=2)
     parts: list[bytes | FilePart] = [*text_member(RECORD_NAME, encoded)]
@@ -133,6 +132,18 @@ async def _lay_out(
     for image in record.images:
         parts += bundle_member(image.member, bundles[image.checksum])
     return Bundle(next(iter(bundles.values())).image, joined([*parts, END]))
+
+
+async def _bundled(bundle: Bundle) -> BundledImage:
+    report("export", "verifying the image", image=bundle.image.k8s_version)
+    digest = hashlib.sha256()
+    await read_through(bundle, digest.update, lambda _: None)
+    return BundledImage(
+        checksum=bundle.image.checksum,
+        k8s_version=bundle.image.k8s_version,
+        size=bundle.size,
+        sha256=digest.hexdigest(),
+    )
 
 
 async def _image_bundle(image: LocalImage) -> Bundle:

@@ -160,7 +160,9 @@ class _Unpacking:
             return present
         async with incoming() as place:
             bundle = place / image.member
-            await self._copy(image.member, bundle, image.size)
+            digest = await self._copy(image.member, bundle, image.size)
+            if digest != image.sha256:
+                raise mismatch(bundle, image.sha256, digest)
             return await keep_bundle(bundle, image.k8s_version, checksum=image.checksum)
 
     async def host(self, host: HostRecord, place: CheckpointFiles, image: LocalImage) -> None:
