@@ -18,9 +18,16 @@ if TYPE_CHECKING:
         Plan,
         attach,
         cluster,
+        import_checkpoint,
         list_clusters,
     )
-    from kutti_sdk.core.checkpoints import CheckpointDetails, CheckpointHost, SupportsCheckpoints
+    from kutti_sdk.core.checkpoints import (
+        CarriedCheckpoint,
+        CheckpointDetails,
+        CheckpointHost,
+        SupportsCheckpointBundles,
+        SupportsCheckpoints,
+    )
     from kutti_sdk.core.driver import HostChange, VMDriver
     from kutti_sdk.core.errors import (
         CertificatesExpiredError,
@@ -116,6 +123,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncSSHClient",
+    "CarriedCheckpoint",
     "CertificatesExpiredError",
     "Checkpoint",
     "CheckpointDetails",
@@ -213,6 +221,7 @@ __all__ = [
     "Severity",
     "StateChangeTimeoutError",
     "StateError",
+    "SupportsCheckpointBundles",
     "SupportsCheckpoints",
     "SupportsSuspension",
     "SuspensionUnsupportedError",
@@ -233,6 +242,7 @@ __all__ = [
     "diagnose",
     "for_each_driver",
     "get_driver",
+    "import_checkpoint",
     "list_clusters",
     "list_drivers",
     "observe",
@@ -257,9 +267,16 @@ _HOMES = {
         "Plan",
         "attach",
         "cluster",
+        "import_checkpoint",
         "list_clusters",
     ),
-    "core.checkpoints": ("CheckpointDetails", "CheckpointHost", "SupportsCheckpoints"),
+    "core.checkpoints": (
+        "CarriedCheckpoint",
+        "CheckpointDetails",
+        "CheckpointHost",
+        "SupportsCheckpointBundles",
+        "SupportsCheckpoints",
+    ),
     "core.driver": ("HostChange", "VMDriver"),
     "core.events": ("ProgressEvent", "observe", "report"),
     "core.findings": ("Diagnosable", "Finding", "Severity"),

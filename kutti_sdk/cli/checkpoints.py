@@ -1,13 +1,17 @@
-"""``checkpoint``: save clusters, bring them back, copy them."""
+"""``checkpoint``: save clusters, bring them back, copy them, carry them elsewhere."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+import anyio
 
 from kutti_sdk.cli.terminal import live_progress, output
-from kutti_sdk.clusters import Checkpoint, attach
+from kutti_sdk.clusters import Checkpoint, attach, import_checkpoint
 from kutti_sdk.clusters.checkpoints import DEFAULT_CLONES, checkpoint_table
 from kutti_sdk.core.errors import CheckpointNotFoundError
+from kutti_sdk.core.sizes import format_size
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -43,6 +47,20 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
                 default=DEFAULT_CLONES,
                 help="how many are brought to life at once; default: %(default)s",
             )
+
+    export = actions.add_parser("export", help="write a checkpoint with its images to one file")
+    export.add_argument("cluster", help="name of the cluster")
+    export.add_argument("checkpoint", help="name of the checkpoint")
+    export.add_argument("path", type=Path, help="file to write, for example lab.checkpoint")
+    export.add_argument("--force", action="store_true", help="replace a file that is there")
+    export.set_defaults(command=_export)
+
+    importing = actions.add_parser("import", help="take a checkpoint from a file of `export`")
+    importing.add_argument("path", type=Path, help="the file")
+    importing.add_argument(
+        "--name", help="name of the cluster that it is to belong to; default: as it was saved"
+    )
+    importing.set_defaults(command=_import)
 
 
 async def _list(options: argparse.Namespace) -> int:
@@ -80,6 +98,25 @@ async def _clone(options: argparse.Namespace) -> int:
 async def _delete(options: argparse.Namespace) -> int:
     await (await _find(options)).delete()
     _print(f"Deleted checkpoint {options.checkpoint} of {options.cluster}.")
+    return 0
+
+
+async def _export(options: argparse.Namespace) -> int:
+    saved = await _find(options)
+    with live_progress():
+        await saved.export(options.path, replace=options.force)
+    size = (await anyio.Path(options.path).stat()).st_size
+    _print(
+        f"Exported {saved.name} of {saved.clustername} to {options.path}, {format_size(size)}.\n"
+        "All secrets of the cluster are in this file."
+    )
+    return 0
+
+
+async def _import(options: argparse.Namespace) -> int:
+    with live_progress():
+        saved = await import_checkpoint(options.path, options.name)
+    _print(f"Imported {saved.name} as a checkpoint of {saved.clustername}; clone it to use it.")
     return 0
 
 

@@ -13,6 +13,8 @@
 | `removal` | takes a cluster away |
 | `cluster`, `node`, `status` | handles to look at and drive what exists |
 | `checkpoints` | saves clusters, brings them back, copies them |
+| `checkpoint_bundles` | carries checkpoints from machine to machine |
+| `suspension` | suspends clusters, and lets them go on |
 | `watching` | follows their states |
 | `attachment` | finds clusters again |
 | `table` | text tables |
@@ -21,6 +23,7 @@ Hosts are reached through the contract in `kutti_sdk.core` only, whatever the dr
 """
 
 from kutti_sdk.clusters.attachment import attach, list_clusters
+from kutti_sdk.clusters.checkpoint_bundles import import_checkpoint
 from kutti_sdk.clusters.checkpoints import Checkpoint
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.node import Node
@@ -43,5 +46,6 @@ __all__ = [
     "Plan",
     "attach",
     "cluster",
+    "import_checkpoint",
     "list_clusters",
 ]

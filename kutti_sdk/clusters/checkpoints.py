@@ -7,9 +7,12 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 
 from kutti_sdk.clusters.drift import refuse_drift
 from kutti_sdk.clusters.node_spec import NodeForward, NodeSpec
@@ -19,7 +22,11 @@ from kutti_sdk.clusters.record import as_recorded, new_record_id, record_of
 from kutti_sdk.clusters.removal import remove_cluster
 from kutti_sdk.clusters.store import cluster_lock, load_record, require_record, save_record
 from kutti_sdk.clusters.table import text_table
-from kutti_sdk.core.checkpoints import CheckpointDetails, require_checkpoints
+from kutti_sdk.core.checkpoints import (
+    CheckpointDetails,
+    require_checkpoint_bundles,
+    require_checkpoints,
+)
 from kutti_sdk.core.display import Displayed, Listing
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import ClusterExistsError, InvalidInputError
@@ -34,7 +41,8 @@ if TYPE_CHECKING:
 DEFAULT_CLONES = 4
 """How many copies are brought to life at once."""
 
-_REMOVAL_TIME = 60.0  # seconds that the removal of a copy may take that was not finished
+REMOVAL_TIME = 60.0
+"""Seconds that the removal may take of what was begun and not finished."""
 
 
 class Checkpoint(Displayed):
@@ -129,6 +137,30 @@ class Checkpoint(Displayed):
         saver = require_checkpoints(self._spec.find_driver())
         await saver.delete_checkpoint(self.name, self._details.networkname, self.clustername)
 
+    @interruptible
+    async def export(self, path: str | PathLike[str], *, replace: bool = False) -> None:
+        """Write it into one file, with the images it needs, to carry it to another machine.
+
+        The file has all the secrets of the cluster in it: what is in memory, on the disks,
+        host keys. Only this user may read it. `import_checkpoint` takes it.
+
+        Args:
+            path: The file to write.
+            replace: Whether a file that is there may be replaced.
+
+        Raises:
+            CheckpointNotFoundError: When the checkpoint was deleted.
+            CheckpointsUnsupportedError: When the driver cannot do it.
+            ConflictError: When there is a file, and it may not be replaced.
+            InvalidInputError: When no file can be at that path.
+            NotEnoughDiskError: When it does not fit.
+        """
+        carrier = require_checkpoint_bundles(self._spec.find_driver())
+        description = msgspec.json.encode(await require_record(self.clustername))
+        place = self.name, self._details.networkname, self.clustername
+        target = Path(path)
+        await carrier.export_checkpoint(*place, target, description=description, replace=replace)
+
     def __repr__(self) -> str:
         return checkpoint_table(f"Checkpoint of {self.clustername}", [self])
 
@@ -140,7 +172,7 @@ class Checkpoint(Displayed):
         new_id = new_record_id()
         try:
             async with cluster_lock(name):
-                await _refuse_taken_name(spec, driver)
+                await refuse_taken_name(spec, driver)
                 # From here on it is known what the network and the hosts belong to.
                 record = record_of(spec, None, new_id)
                 await save_record(replace(record, copying=f"{self.name} of {self.clustername}"))
@@ -149,7 +181,7 @@ class Checkpoint(Displayed):
                 await save_record(record)
             return await spec.ensure(stall_timeout=stall_timeout)
         except BaseException:
-            with anyio.CancelScope(shield=True), anyio.move_on_after(_REMOVAL_TIME):
+            with anyio.CancelScope(shield=True), anyio.move_on_after(REMOVAL_TIME):
                 await remove_cluster(driver, name, only_id=new_id)
             raise
 
@@ -172,7 +204,17 @@ class Checkpoint(Displayed):
         )
 
 
-async def _refuse_taken_name(spec: ClusterSpec, driver: VMDriver) -> None:
+async def refuse_taken_name(spec: ClusterSpec, driver: VMDriver) -> None:
+    """Make sure that a cluster can be made under a name; the caller holds its lock.
+
+    Args:
+        spec: The cluster to be.
+        driver: Its driver.
+
+    Raises:
+        ClusterExistsError: When there is a cluster of that name.
+        NetworkExistsError: When a network of that name belongs to no cluster.
+    """
     present = await load_record(spec.name)
     if present is not None:
         raise ClusterExistsError(
@@ -287,7 +329,7 @@ def checkpoint_table(heading: str, checkpoints: Sequence[Checkpoint]) -> str:
     """
     return text_table(
         heading,
-        ("name", "saved", "nodes", "memory", "disk", "note"),
+        ("name", "saved", "nodes", "memory", "disk", "shared", "note"),
         (
             (
                 details.name,
@@ -295,6 +337,7 @@ def checkpoint_table(heading: str, checkpoints: Sequence[Checkpoint]) -> str:
                 str(len(details.hosts)),
                 format_size(details.memory),
                 format_size(details.disk),
+                format_size(details.shared),
                 details.note,
             )
             for details in (checkpoint.details for checkpoint in checkpoints)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from pathlib import Path
 
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import CheckpointsUnsupportedError
@@ -44,6 +45,8 @@ class CheckpointDetails:
         memory: Bytes that the saved memory takes on the disk.
         disk: Bytes that the saved disks take on the disk, without those of the image.
             What other checkpoints and clones share is counted for each of them.
+        shared: Bytes of both that others have as well: its cluster, clones, other
+            checkpoints. Deleting it frees the rest.
     """
 
     name: str
@@ -55,6 +58,7 @@ class CheckpointDetails:
     pause: float
     memory: int
     disk: int
+    shared: int = 0
 
 
 class SupportsCheckpoints(ABC):
@@ -117,6 +121,7 @@ class SupportsCheckpoints(ABC):
             CheckpointMismatchError: When it cannot be brought back here: the cluster has
                 other hosts by now, or this machine another hypervisor. Nothing is touched.
             NotEnoughMemoryError: When this machine has not got the memory.
+            NotEnoughDiskError: When there is too little room for what the hosts write.
             HypervisorError: When a host does not come back. Those that did not are
                 stopped, with the disk they had when they were saved.
         """
@@ -160,6 +165,119 @@ class SupportsCheckpoints(ABC):
         Raises:
             CheckpointNotFoundError: When there is none.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedCheckpoint:
+    """A checkpoint in a file from another machine.
+
+    Attributes:
+        details: What is known about it; the names are those of where it was saved.
+        description: What was given to `SupportsCheckpointBundles.export_checkpoint`.
+    """
+
+    details: CheckpointDetails
+    description: bytes
+
+
+class SupportsCheckpointBundles(SupportsCheckpoints):
+    """What a driver can do that carries checkpoints from machine to machine.
+
+    A bundle is one file with a checkpoint and the images that its hosts need. It has all
+    the secrets of the cluster in it.
+    """
+
+    @abstractmethod
+    async def export_checkpoint(
+        self,
+        name: str,
+        networkname: str,
+        clustername: str,
+        path: Path,
+        *,
+        description: bytes = b"",
+        replace: bool = False,
+    ) -> None:
+        """Write a checkpoint with its images into a file that only this user may read.
+
+        The file is there as a whole or not at all.
+
+        Args:
+            name: Name of the checkpoint.
+            networkname: Name of the network that the saved hosts are in.
+            clustername: Name of their cluster.
+            path: The file to write.
+            description: Bytes that are carried unread.
+            replace: Whether a file that is there may be replaced.
+
+        Raises:
+            CheckpointNotFoundError: When there is no such checkpoint.
+            ConflictError: When there is a file, and it may not be replaced.
+            InvalidInputError: When no file can be at that path.
+            NotEnoughDiskError: When it does not fit.
+            StateError: When the file cannot be written.
+        """
+
+    @abstractmethod
+    async def inspect_checkpoint(self, path: Path) -> CarriedCheckpoint:
+        """Look at a checkpoint in a file; nothing is unpacked.
+
+        Args:
+            path: The file.
+
+        Returns:
+            What is in it.
+
+        Raises:
+            ImageFormatError: When the file is damaged, or no checkpoint.
+            CheckpointMismatchError: When it cannot go on here: the hypervisor or the CPU
+                is another one.
+        """
+
+    @abstractmethod
+    async def import_checkpoint(self, path: Path, *, to: str) -> CheckpointDetails:
+        """Take a checkpoint with its images out of a file.
+
+        It belongs to a new network then, in which there is no host; clones of it can be
+        made. Take it from those only whom you would let log in.
+
+        Args:
+            path: The file.
+            to: Name of the network, and of the cluster that it is to belong to.
+
+        Returns:
+            What is known about it.
+
+        Raises:
+            InvalidNameError: When the name is not valid.
+            NetworkExistsError: When there is a network of that name.
+            ImageFormatError: When the file is damaged, or no checkpoint.
+            UnsafeImageError: When a disk in it names files outside of it.
+            ChecksumMismatchError: When something in it is not what was written.
+            CheckpointMismatchError: As `inspect_checkpoint` does.
+            NotEnoughDiskError: When it does not fit.
+        """
+
+
+def require_checkpoint_bundles(driver: VMDriver) -> SupportsCheckpointBundles:
+    """Make sure that a driver can carry checkpoints from machine to machine.
+
+    Args:
+        driver: The driver.
+
+    Returns:
+        The same driver.
+
+    Raises:
+        CheckpointsUnsupportedError: When it cannot.
+    """
+    if isinstance(driver, SupportsCheckpointBundles):
+        return driver
+    raise CheckpointsUnsupportedError(
+        f"driver {driver.name!r} cannot write checkpoints into files",
+        hint='Use a driver that can, such as "qemu".',
+        driver=driver.name,
+    )
 
 
 def require_checkpoints(driver: VMDriver) -> SupportsCheckpoints:

@@ -94,11 +94,14 @@ class HostUsage:
         uptime: Seconds since it was started.
         cpu_time: Seconds of CPU time it has used since then; two readings tell the load.
         memory: Bytes of memory that it really occupies.
+        shared: How many of them other processes have as well, as clones of one checkpoint
+            do; None when the driver cannot tell.
     """
 
     uptime: float
     cpu_time: float
     memory: int
+    shared: int | None = None
 
 
 class VMHost(Displayed, ABC):

@@ -19,6 +19,7 @@ from kutti_sdk.runtime import processes
 
 # magic, version, backing file offset and length, cluster bits, size, encryption
 _HEADER = struct.Struct(">4sIQIIQI")
+_BACKING = range(8, 20)  # where the backing file's name is, and how long
 _INCOMPATIBLE_FEATURES = struct.Struct(">Q")
 _INCOMPATIBLE_OFFSET = 72
 _MAGIC = b"QFI\xfb"
@@ -56,6 +57,26 @@ def read_header(path: Path) -> Qcow2Header:
     """
     with path.open("rb") as file:
         return parse_header(file.read(_INCOMPATIBLE_OFFSET + _INCOMPATIBLE_FEATURES.size))
+
+
+def read_foreign_layer(path: Path) -> Qcow2Header:
+    """Read and judge the header of a layer that names the one below it.
+
+    The name is not looked at: give the layer another one before anything opens it.
+
+    Args:
+        path: The layer. Reads the file: call it in a thread.
+
+    Returns:
+        What it says.
+
+    Raises:
+        ImageFormatError: When it is no qcow2 disk, or one that cannot be used.
+        UnsafeImageError: When it names an external data file.
+    """
+    with path.open("rb") as file:
+        raw = file.read(_INCOMPATIBLE_OFFSET + _INCOMPATIBLE_FEATURES.size)
+    return parse_header(raw[: _BACKING.start] + bytes(len(_BACKING)) + raw[_BACKING.stop :])
 
 
 def parse_header(raw: bytes) -> Qcow2Header:

@@ -8,6 +8,7 @@
 | `faces` | which face a thing has |
 | `host_tables`, `image_table`, `results`, | |
 | `diagnosis_face`, `error_face` | the faces with more to them |
+| `checkpoint_table` | checkpoints, alone or below their cluster |
 | `timeline_record`, `timeline_picture`, `timeline_display` | a bring-up, phase by phase |
 | `picture`, `topology` | what pictures share; a cluster's network |
 | `notebook` | whether this is one |

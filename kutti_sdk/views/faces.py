@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial, singledispatch
 from typing import Any
 
+from kutti_sdk.clusters.checkpoints import Checkpoint
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.description import ClusterDescription
 from kutti_sdk.clusters.node import Node
@@ -26,6 +27,7 @@ from kutti_sdk.core.sizes import format_size
 from kutti_sdk.core.ssh import CommandResult
 from kutti_sdk.doctor import Diagnosis
 from kutti_sdk.views import questions
+from kutti_sdk.views.checkpoint_table import checkpoints_table
 from kutti_sdk.views.diagnosis_face import diagnosis_face
 from kutti_sdk.views.elements import Element, element
 from kutti_sdk.views.error_face import error_face
@@ -172,6 +174,15 @@ def _diagnosis(diagnosis: Diagnosis) -> Element:
 
 
 @face.register
+def _checkpoint(checkpoint: Checkpoint) -> Element:
+    return _checkpoints([checkpoint], f"Checkpoint of {checkpoint.clustername}")
+
+
+def _checkpoints(checkpoints: Sequence[Checkpoint], caption: str) -> Element:
+    return face_of(checkpoints_table(caption, [it.details for it in checkpoints]))
+
+
+@face.register
 def _error(error: KuttiError) -> Element:
     return face_of(error_face(error))
 
@@ -197,6 +208,7 @@ _LISTINGS: tuple[tuple[type[Any], Callable[[Any], Element]], ...] = (
     (VMNetwork, lambda networks: _networks(networks, f"{len(networks)} networks")),
     (CommandResult, lambda results: face_of(results_face(results))),
     (Cluster, _clusters),
+    (Checkpoint, lambda checkpoints: _checkpoints(checkpoints, f"{len(checkpoints)} checkpoints")),
 )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from kutti_sdk.core.checkpoints import CheckpointDetails
 from kutti_sdk.core.host import HostSize, HostUsage
 from kutti_sdk.core.image import ImageDetails
 from kutti_sdk.core.ports import PortForward
@@ -71,6 +72,7 @@ class ClusterFacts:
         kubernetes: Its Kubernetes version for a person.
         cidr: Address range of its network.
         hosts: Its hosts in the order of the spec, then those that no spec names.
+        checkpoints: Its checkpoints, oldest first.
         problem: What went wrong with asking; empty when nothing did.
     """
 
@@ -79,13 +81,16 @@ class ClusterFacts:
     kubernetes: str
     cidr: str
     hosts: tuple[HostFacts, ...]
+    checkpoints: tuple[CheckpointDetails, ...] = ()
     problem: str = ""
 
     @property
     def summary(self) -> str:
-        """How many hosts run: ``2 of 3 running``."""
+        """How many hosts run: ``2 of 3 running``, and how many are suspended, if any."""
         running = sum(host.status is HostStatus.RUNNING for host in self.hosts)
-        return f"{running} of {len(self.hosts)} running"
+        suspended = sum(host.status is HostStatus.SUSPENDED for host in self.hosts)
+        text = f"{running} of {len(self.hosts)} running"
+        return f"{text}, {suspended} suspended" if suspended else text
 
     def since(self, before: ClusterFacts | None) -> ClusterFacts:
         """Work out the load of all hosts since an earlier look.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kutti_sdk.core.ports import SSH_PORT
-from kutti_sdk.core.sizes import format_size
+from kutti_sdk.views.checkpoint_table import checkpoints_table
 from kutti_sdk.views.elements import Element, element
 from kutti_sdk.views.facts import ClusterFacts, HostFacts
 from kutti_sdk.views.tables import Cell, forward_list, problem_note, status_mark, table
-from kutti_sdk.views.words import duration_words
+from kutti_sdk.views.words import duration_words, memory_words
 
 _COLUMNS = (
     "node",
@@ -32,10 +32,17 @@ def cluster_table(facts: ClusterFacts) -> Element:
         facts: How it is.
 
     Returns:
-        A table of its hosts.
+        A table of its hosts, and one of its checkpoints where there are any.
     """
     caption = f"Cluster {facts.name} on {facts.driver}, {facts.kubernetes}: {facts.summary}"
-    return element("div", hosts_table(caption, facts.hosts), problem_note(facts.problem))
+    checkpoints = (
+        checkpoints_table(f"Checkpoints of {facts.name}", facts.checkpoints)
+        if facts.checkpoints
+        else None
+    )
+    return element(
+        "div", hosts_table(caption, facts.hosts), checkpoints, problem_note(facts.problem)
+    )
 
 
 def hosts_table(caption: str, hosts: Sequence[HostFacts]) -> Element:
@@ -63,6 +70,6 @@ def _row(host: HostFacts) -> tuple[Cell, ...]:
         host.k8s_version,
         duration_words(usage.uptime) if usage else "",
         "" if host.load is None else f"{host.load:.1f} CPUs",
-        format_size(usage.memory) if usage else "",
+        memory_words(usage) if usage else "",
         element("code", host.console) if host.console else "",
     )

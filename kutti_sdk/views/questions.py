@@ -15,6 +15,7 @@ import anyio
 
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.node import Node
+from kutti_sdk.core.checkpoints import CheckpointDetails, SupportsCheckpoints
 from kutti_sdk.core.driver import VMDriver
 from kutti_sdk.core.errors import (
     DriverUnavailableError,
@@ -51,9 +52,21 @@ async def read_cluster(cluster: Cluster) -> ClusterFacts:
     if hosts is None:
         return replace(facts, problem="; ".join(problems))
     mine = [it for it in hosts if it.clustername == it.networkname == spec.name]
-    seen = {host.name: host for host in await read_hosts(mine)}
+    checkpoints: list[CheckpointDetails] = []
+
+    async def ask_checkpoints() -> None:
+        checkpoints.extend(await _answer(partial(_read_checkpoints, cluster), [], problems))
+
+    async with task_group() as group:
+        group.start_soon(ask_checkpoints)
+        seen = {host.name: host for host in await read_hosts(mine)}
     missing = {host.name: replace(host, status=None) for host in facts.hosts}
-    return replace(facts, hosts=tuple((missing | seen).values()))
+    return replace(
+        facts,
+        hosts=tuple((missing | seen).values()),
+        checkpoints=tuple(checkpoints),
+        problem="; ".join(problems),
+    )
 
 
 def unknown_cluster(cluster: Cluster) -> ClusterFacts:
@@ -244,6 +257,15 @@ async def read_driver(driver: VMDriver) -> DriverFacts:
         group.start_soon(count, "hosts", driver.list_hosts)
         group.start_soon(count, "images", driver.list_images)
     return replace(facts, counts=counts, problem="; ".join(dict.fromkeys(problems)))
+
+
+async def _read_checkpoints(cluster: Cluster) -> list[CheckpointDetails]:
+    driver, name = cluster.spec.find_driver(), cluster.spec.name
+    if not isinstance(driver, SupportsCheckpoints):
+        return []
+    return [
+        it for it in await driver.list_checkpoints() if it.clustername == it.networkname == name
+    ]
 
 
 async def _answer(question: Callable[[], Awaitable[T]], otherwise: T, problems: list[str]) -> T:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from kutti_sdk.core.events import ProgressEvent
+from kutti_sdk.core.host import HostUsage
 from kutti_sdk.core.ports import PortForward
 from kutti_sdk.core.sizes import format_size
 from kutti_sdk.core.status import DriverStatus, HostStatus, ImageStatus
@@ -64,6 +65,19 @@ def duration_words(seconds: float) -> str:
             rest = whole % unit // smaller
             return f"{whole // unit} {name}" + (f" {rest} {smaller_name}" if rest else "")
     return f"{whole} s"
+
+
+def memory_words(usage: HostUsage) -> str:
+    """Say how much memory a host occupies.
+
+    Args:
+        usage: What it takes.
+
+    Returns:
+        ``300 MiB``, or ``300 MiB, 240 MiB of it shared``.
+    """
+    shared = f", {format_size(usage.shared)} of it shared" if usage.shared else ""
+    return format_size(usage.memory) + shared
 
 
 def progress_words(event: ProgressEvent) -> str:

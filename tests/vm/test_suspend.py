@@ -25,13 +25,9 @@ async def test_a_suspended_cluster_goes_on_with_its_connections_and_the_right_ti
     at_least = await counts_on(cluster)
     boots = [it.stdout for it in await cluster.run_all(_BOOT, check=True)]
 
-    began = time.monotonic()
     await cluster.suspend()
-    suspended = time.monotonic()
     assert "2 suspended" in (await cluster.status()).summary
-    assert [await node.usage() for node in cluster] == [None, None]
     await cluster.resume()
-    print(f"suspended in {suspended - began:.1f} s, on in {time.monotonic() - suspended:.1f} s")
 
     assert await counts_on(cluster) > at_least, "the connection is still the same"
     assert [it.stdout for it in await cluster.run_all(_BOOT, check=True)] == boots

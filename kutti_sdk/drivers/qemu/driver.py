@@ -11,7 +11,11 @@ from pathlib import Path
 
 import anyio.to_thread
 
-from kutti_sdk.core.checkpoints import CheckpointDetails, SupportsCheckpoints
+from kutti_sdk.core.checkpoints import (
+    CarriedCheckpoint,
+    CheckpointDetails,
+    SupportsCheckpointBundles,
+)
 from kutti_sdk.core.display import Listing
 from kutti_sdk.core.driver import HostChange, VMDriver
 from kutti_sdk.core.errors import DriverUnavailableError
@@ -32,7 +36,13 @@ from kutti_sdk.drivers.qemu import (
     watch,
 )
 from kutti_sdk.drivers.qemu.binaries import find_qemu
+from kutti_sdk.drivers.qemu.checkpoints.accounting import measured
 from kutti_sdk.drivers.qemu.checkpoints.cloning import clone_checkpoint
+from kutti_sdk.drivers.qemu.checkpoints.exporting import export_checkpoint
+from kutti_sdk.drivers.qemu.checkpoints.importing import (
+    import_checkpoint,
+    inspect_checkpoint,
+)
 from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoints
 from kutti_sdk.drivers.qemu.checkpoints.restoring import restore_checkpoint
 from kutti_sdk.drivers.qemu.checkpoints.saving import save_checkpoint
@@ -49,7 +59,7 @@ from kutti_sdk.runtime.tasks import interruptible
 _MACHINES = ("x86_64", "amd64")
 
 
-class QemuDriver(SupportsCheckpoints, SupportsSuspension, VMDriver):
+class QemuDriver(SupportsCheckpointBundles, SupportsSuspension, VMDriver):
     """Hosts as QEMU processes of this user, each cluster on a network of its own.
 
     It keeps nothing in memory: any number of drivers in any number of processes
@@ -290,7 +300,7 @@ class QemuDriver(SupportsCheckpoints, SupportsSuspension, VMDriver):
 
     async def list_checkpoints(self) -> list[CheckpointDetails]:
         """List the checkpoints of all clusters."""
-        return Listing(checkpoint.details for checkpoint in await load_checkpoints())
+        return Listing([await measured(checkpoint) for checkpoint in await load_checkpoints()])
 
     @interruptible
     async def restore_checkpoint(self, name: str, networkname: str, clustername: str) -> None:
@@ -326,6 +336,31 @@ class QemuDriver(SupportsCheckpoints, SupportsSuspension, VMDriver):
             Records, logs and consoles of all networks and hosts; no keys.
         """
         return await anyio.to_thread.run_sync(diagnosis.log_files)
+
+    @interruptible
+    async def export_checkpoint(
+        self,
+        name: str,
+        networkname: str,
+        clustername: str,
+        path: Path,
+        *,
+        description: bytes = b"",
+        replace: bool = False,
+    ) -> None:
+        """Write a checkpoint with its images into a file that only this user may read."""
+        place = name, networkname, clustername
+        await export_checkpoint(*place, path, description=description, replace=replace)
+
+    @interruptible
+    async def inspect_checkpoint(self, path: Path) -> CarriedCheckpoint:
+        """Look at a checkpoint in a file."""
+        return await inspect_checkpoint(path)
+
+    @interruptible
+    async def import_checkpoint(self, path: Path, *, to: str) -> CheckpointDetails:
+        """Take a checkpoint with its images out of a file."""
+        return await import_checkpoint(path, to)
 
     @interruptible
     async def suspend_cluster(self, networkname: str, clustername: str) -> None:

@@ -165,7 +165,6 @@ async def load(host: HostRecord, network: NetworkRecord) -> None:
     try:
         with await anyio.to_thread.run_sync(path.open, "rb") as file:
             async with monitor(network.sockets.monitor(host.id)) as qemu:
-                await resume.set_capabilities(qemu, **{"x-ignore-shared": False})
                 await qemu.give_file("state", file)
                 await qemu.execute("migrate-incoming", uri="fd:state")
             await moved(host, network, file)

@@ -7,13 +7,14 @@ then all run on. The disks are as QEMU leaves them, with nothing unwritten.
 
 from __future__ import annotations
 
+import logging
 import time
 from functools import partial
 
 import anyio
 import anyio.to_thread
 
-from kutti_sdk.core.errors import HostNotRunningError
+from kutti_sdk.core.errors import HostNotRunningError, HypervisorError
 from kutti_sdk.core.events import report
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.drivers.qemu import lifecycle, records, suspended
@@ -29,6 +30,8 @@ from kutti_sdk.runtime.tasks import run_all
 
 _NO_LIMIT = 2**40  # bytes per second
 _CLEAN_UP = 30.0  # seconds
+
+_log = logging.getLogger(__name__)
 
 
 async def suspend_cluster(networkname: str, clustername: str) -> None:
@@ -65,7 +68,7 @@ async def suspend_cluster(networkname: str, clustername: str) -> None:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLEAN_UP):
                 for host in running:
                     await anyio.to_thread.run_sync(give_up, host.files)
-                await run_all(*(partial(settle, network, host) for host in running))
+                await run_all(*(partial(_let_run_on, network, host) for host in running))
             raise
         with anyio.CancelScope(shield=True):
             await run_all(*(partial(_end, host) for host in running))
@@ -92,6 +95,13 @@ async def _stand_still(network: NetworkRecord, host: HostRecord) -> None:
     await anyio.Path(host.files.suspended).mkdir(mode=0o700)
     async with monitor(network.sockets.monitor(host.id)) as qemu:
         await qemu.execute("stop")  # QEMU has written all to the disk when it returns
+
+
+async def _let_run_on(network: NetworkRecord, host: HostRecord) -> None:
+    try:
+        await settle(network, host)
+    except HypervisorError as error:  # the others shall run on nevertheless
+        _log.warning("host %s was left standing still: %s", host.name, error)
 
 
 async def _write(network: NetworkRecord, host: HostRecord, conditions: Conditions) -> Suspension:

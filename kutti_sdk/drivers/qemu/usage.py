@@ -26,11 +26,12 @@ def host_usage(record: HostRecord) -> HostUsage | None:
     try:
         process = psutil.Process(identity.pid)
         with process.oneshot():
-            times = process.cpu_times()
+            times, memory = process.cpu_times(), process.memory_full_info()
             return HostUsage(
                 uptime=max(0.0, time.time() - process.create_time()),
                 cpu_time=times.user + times.system,
-                memory=process.memory_info().rss,
+                memory=memory.rss,
+                shared=max(0, memory.rss - memory.uss),
             )
     except psutil.Error:  # it ended meanwhile
         return None

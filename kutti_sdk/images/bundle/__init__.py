@@ -18,6 +18,7 @@ any part of a bundle can be served without there being a file of it.
 | `archive` | the headers of tar members, written and judged |
 | `layout` | which bytes a bundle consists of |
 | `export` | writes one |
+| `member_reader` | reads its members one after the other |
 | `contents` | judges one before anything of it is used |
 | `unpacking` | takes the image out of one, into the store |
 """

@@ -13,16 +13,8 @@ from typing import IO, Any
 
 import msgspec
 
-from kutti_sdk.core.errors import ImageFormatError
-from kutti_sdk.core.sizes import MiB, format_size
-from kutti_sdk.images.bundle.archive import (
-    BLOCK,
-    END,
-    LARGEST_ENDING,
-    filler,
-    read_member_header,
-)
 from kutti_sdk.images.bundle.layout import LIST_NAME
+from kutti_sdk.images.bundle.member_reader import MemberReader, damaged
 from kutti_sdk.images.list_format import CONTENT_CHECKSUM
 from kutti_sdk.images.manifest import (
     MANIFEST_NAME,
@@ -31,8 +23,6 @@ from kutti_sdk.images.manifest import (
     decode_manifest,
     image_checksum,
 )
-
-_LARGEST_TEXT = 4 * MiB  # of the manifest and of the list entry; they have a few KiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +75,7 @@ def read_manifest(path: Path) -> ImageManifest:
         ImageFormatError: When the file does not begin as bundles do.
     """
     with path.open("rb") as file:
-        return decode_manifest(_Reader(file).text(MANIFEST_NAME))
+        return decode_manifest(MemberReader(file).text(MANIFEST_NAME))
 
 
 def judge(file: IO[bytes]) -> Contents:
@@ -101,7 +91,7 @@ def judge(file: IO[bytes]) -> Contents:
         ImageFormatError: When it is damaged, cut off, or has anything in it that bundles
             do not have: other files, links, folders, bytes after the end.
     """
-    reader = _Reader(file)
+    reader = MemberReader(file)
     raw = reader.text(MANIFEST_NAME)
     manifest, checksum = decode_manifest(raw), image_checksum(raw)
     deprecated = _judge_entry(reader.text(LIST_NAME), manifest.k8s_version, checksum)
@@ -109,7 +99,7 @@ def judge(file: IO[bytes]) -> Contents:
     for expected in manifest.files:
         size = reader.header(expected.name)
         if size != expected.size:
-            raise _damaged(
+            raise damaged(
                 f"{expected.name} has {size} bytes in it, and {expected.size} in its manifest"
             )
         members.append(Member(expected, reader.position))
@@ -118,57 +108,11 @@ def judge(file: IO[bytes]) -> Contents:
     return Contents(raw, manifest, checksum, deprecated, tuple(members))
 
 
-class _Reader:
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._length = file.seek(0, 2)
-        self.position = 0
-
-    def header(self, name: str) -> int:
-        return read_member_header(self._read(BLOCK, name), name)
-
-    def text(self, name: str) -> bytes:
-        size = self.header(name)
-        if size > _LARGEST_TEXT:
-            raise _damaged(f"{name} has {format_size(size)}")
-        text = self._read(size, name)
-        self._read_zeros(filler(size), name)
-        return text
-
-    def skip(self, size: int) -> None:
-        if self.position + size + filler(size) + len(END) > self._length:
-            raise _damaged(f"it ends early, after {format_size(self._length)}")
-        self.position += size
-        self._read_zeros(filler(size), "a file in it")
-
-    def end(self) -> None:
-        rest = self._length - self.position
-        if rest > LARGEST_ENDING:
-            raise _damaged(f"{format_size(rest)} follow after its end")
-        self._read_zeros(max(rest, len(END)), "the end")
-
-    def _read_zeros(self, size: int, after: str) -> None:
-        if self._read(size, after).strip(b"\0"):
-            raise _damaged(f"something follows after {after}")
-
-    def _read(self, size: int, what: str) -> bytes:
-        self._file.seek(self.position)
-        raw = self._file.read(size)
-        if len(raw) < size:
-            raise _damaged(f"it ends early, in {what}, after {format_size(self._length)}")
-        self.position += size
-        return raw
-
-
 def _judge_entry(raw: bytes, k8s_version: str, checksum: str) -> bool:
     try:
         listed = msgspec.json.decode(raw, type=dict[str, dict[str, Any]])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _damaged(f"{LIST_NAME} does not parse: {error}") from error
+        raise damaged(f"{LIST_NAME} does not parse: {error}") from error
     if list(listed) != [k8s_version] or listed[k8s_version].get(CONTENT_CHECKSUM) != checksum:
-        raise _damaged(f"{LIST_NAME} is about another image than {MANIFEST_NAME}")
+        raise damaged(f"{LIST_NAME} is about another image than {MANIFEST_NAME}")
     return listed[k8s_version].get("ImageDeprecated") is True
-
-
-def _damaged(what: str) -> ImageFormatError:
-    return ImageFormatError(f"the bundle is damaged: {what}", hint="Export or get it again.")

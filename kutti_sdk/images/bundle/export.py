@@ -54,19 +54,48 @@ async def export_bundle(
         LockTimeoutError: When another export writes the same file.
         StateError: When the file cannot be written.
     """
-    target = await anyio.to_thread.run_sync(_checked, target, replace)
-    bundle = await lay_out(image, entry)
+    target = await anyio.to_thread.run_sync(checked_target, target, replace)
+    await write_bundle(await lay_out(image, entry), target, replace=replace)
+
+
+async def write_bundle(
+    bundle: Bundle, target: Path, *, replace: bool = False, mode: int = 0o644
+) -> None:
+    """Write what was laid out; the file is there as a whole or not at all.
+
+    Args:
+        bundle: What to write.
+        target: The file to write, from `checked_target`.
+        replace: Whether a file that is there may be replaced.
+        mode: Permissions of the file, of which the umask may take some.
+
+    Raises:
+        KuttiError: As `export_bundle` does.
+    """
     async with _beside(target) as beside:
         await anyio.to_thread.run_sync(_check_space, target, bundle)
         with _explained(target, bundle):
-            await _write(bundle, beside, target.name)
+            await _write(bundle, beside, target.name, mode)
             # Another export may have made it between the first look and the lock.
-            await anyio.to_thread.run_sync(_checked, target, replace)
+            await anyio.to_thread.run_sync(checked_target, target, replace)
             await anyio.Path(beside).replace(target)
             await anyio.to_thread.run_sync(sync_folder, target.parent)
 
 
-def _checked(target: Path, replace: bool) -> Path:
+def checked_target(target: Path, replace: bool) -> Path:
+    """Make sure that a file can be written. Call it in a thread.
+
+    Args:
+        target: The file.
+        replace: Whether a file that is there may be replaced.
+
+    Returns:
+        The same, with links followed.
+
+    Raises:
+        ConflictError: When there is a file, and it may not be replaced.
+        InvalidInputError: When no file can be at that path.
+    """
     target = Path(os.path.realpath(target))
     if not target.parent.is_dir():
         raise InvalidInputError(
@@ -97,7 +126,7 @@ async def _beside(target: Path) -> AsyncIterator[Path]:
                 await anyio.Path(lock).unlink(missing_ok=True)
 
 
-async def _write(bundle: Bundle, beside: Path, name: str) -> None:
+async def _write(bundle: Bundle, beside: Path, name: str, mode: int) -> None:
     total = bundle.size
 
     def advance(done: int) -> None:
@@ -110,7 +139,7 @@ async def _write(bundle: Bundle, beside: Path, name: str) -> None:
             bytes_total=total,
         )
 
-    writer = await anyio.to_thread.run_sync(_Writer, beside)
+    writer = await anyio.to_thread.run_sync(_Writer, beside, mode)
     try:
         await read_through(bundle, writer.write, advance)
         await anyio.to_thread.run_sync(writer.sync)
@@ -119,8 +148,9 @@ async def _write(bundle: Bundle, beside: Path, name: str) -> None:
 
 
 class _Writer:
-    def __init__(self, path: Path) -> None:
-        self.file: IO[bytes] = path.open("xb", buffering=0)
+    def __init__(self, path: Path, mode: int) -> None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        self.file: IO[bytes] = open(descriptor, "wb", buffering=0)  # noqa: PTH123, SIM115 - of a descriptor
         self._unsynced = 0
 
     def write(self, block: bytes) -> None:

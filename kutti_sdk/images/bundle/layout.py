@@ -112,16 +112,70 @@ async def lay_out(image: LocalImage, entry: CatalogueEntry | None) -> Bundle:
         image_checksum=image.checksum,
     )
     parts = [
-        *_member(MANIFEST_NAME, manifest),
-        *_member(LIST_NAME, _aligned(encode_list([known]), len(manifest))),
+        *text_member(MANIFEST_NAME, manifest),
+        *text_member(LIST_NAME, _aligned(encode_list([known]), len(manifest))),
     ]
     for file in image.manifest.files:
-        parts += [
-            member_header(file.name, file.size),
-            FilePart(image.folder / file.name, file),
-            bytes(filler(file.size)),
-        ]
-    return Bundle(image, _joined([*parts, END]))
+        parts += file_member(file.name, image.folder / file.name, file)
+    return Bundle(image, joined([*parts, END]))
+
+
+def text_member(name: str, content: bytes) -> list[bytes | FilePart]:
+    """Lay out a file whose bytes are at hand.
+
+    Args:
+        name: Its name in the bundle.
+        content: Its bytes.
+
+    Returns:
+        The parts of the bundle.
+    """
+    return [member_header(name, len(content)), content, bytes(filler(len(content)))]
+
+
+def file_member(name: str, path: Path, file: ImageFile) -> list[bytes | FilePart]:
+    """Lay out a file of this machine.
+
+    Args:
+        name: Its name in the bundle.
+        path: Where it is.
+        file: Its size and checksum.
+
+    Returns:
+        The parts of the bundle.
+    """
+    return [member_header(name, file.size), FilePart(path, file), bytes(filler(file.size))]
+
+
+def bundle_member(name: str, bundle: Bundle) -> list[bytes | FilePart]:
+    """Lay out a whole bundle as a file of another one.
+
+    Args:
+        name: Its name there.
+        bundle: The bundle.
+
+    Returns:
+        The parts of the other bundle.
+    """
+    return [member_header(name, bundle.size), *bundle.parts, bytes(filler(bundle.size))]
+
+
+def joined(parts: list[bytes | FilePart]) -> tuple[bytes | FilePart, ...]:
+    """Put neighbouring bytes together.
+
+    Args:
+        parts: Parts of a bundle, one after the other.
+
+    Returns:
+        The same bytes in fewer parts.
+    """
+    result: list[bytes | FilePart] = []
+    for part in parts:
+        if result and isinstance(part, bytes) and isinstance(result[-1], bytes):
+            result[-1] += part
+        else:
+            result.append(part)
+    return tuple(result)
 
 
 def gone(image: LocalImage) -> ImageNotDownloadedError:
@@ -155,26 +209,12 @@ def identity(bundle: Bundle) -> str:
     return digest.hexdigest()
 
 
-def _member(name: str, content: bytes) -> list[bytes | FilePart]:
-    return [member_header(name, len(content)), content, bytes(filler(len(content)))]
-
-
 def _aligned(content: bytes, manifest_size: int) -> bytes:
     """Fill up the list entry so that the disk, which follows, begins where it should."""
     # Three headers come before the disk's content, and the manifest with its filler.
     before = 3 * BLOCK + manifest_size + filler(manifest_size)
     size = len(content) + -(before + len(content)) % _ALIGNMENT
     return content.rstrip(b"\n").ljust(size - 1) + b"\n"
-
-
-def _joined(parts: list[bytes | FilePart]) -> tuple[bytes | FilePart, ...]:
-    joined: list[bytes | FilePart] = []
-    for part in parts:
-        if joined and isinstance(part, bytes) and isinstance(joined[-1], bytes):
-            joined[-1] += part
-        else:
-            joined.append(part)
-    return tuple(joined)
 
 
 def _size(part: bytes | FilePart) -> int:

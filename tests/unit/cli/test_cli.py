@@ -53,6 +53,21 @@ def test_the_quickstart_brings_up_two_hosts_and_leaves_them_alone_the_second_tim
 
 
 @pytest.mark.usefixtures("workspace", "nothing_missing")
+def test_a_cluster_is_suspended_and_goes_on(
+    simulated: SimulatedDriver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulated.commands.answer("ping *", stdout="64 bytes from somewhere: time=1 ms\n")
+    assert main(["quickstart"]) == 0
+    assert main(["cluster", "resume", "quickstart"]) == 1
+    assert "not suspended" in capsys.readouterr().err
+    assert main(["cluster", "suspend", "quickstart"]) == 0
+    assert main(["cluster", "show", "quickstart"]) == 0
+    assert "2 suspended" in capsys.readouterr().out
+    assert main(["cluster", "resume", "quickstart"]) == 0
+    assert "2 of 2 running" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("workspace", "nothing_missing")
 def test_a_cluster_is_saved_copied_and_brought_back(
     simulated: SimulatedDriver, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,6 +79,8 @@ def test_a_cluster_is_saved_copied_and_brought_back(
     assert "exercise 3" in capsys.readouterr().out
     assert main(["checkpoint", "clone", "quickstart", "start", "one", "two"]) == 0
     assert capsys.readouterr().out.count("2 of 2 running") == 2
+    assert main(["checkpoint", "export", "quickstart", "start", "file"]) == 1
+    assert "cannot write checkpoints into files" in capsys.readouterr().err
     assert main(["checkpoint", "restore", "quickstart", "start"]) == 0
     assert main(["checkpoint", "delete", "quickstart", "start"]) == 0
     assert main(["checkpoint", "clone", "quickstart", "start", "three"]) == 1

@@ -21,6 +21,7 @@ from kutti_sdk.core.host import VMHost
 from kutti_sdk.core.image import VMImage
 from kutti_sdk.core.ssh import SSHClient
 from kutti_sdk.core.status import DriverStatus, HostStatus
+from kutti_sdk.core.suspension import SupportsSuspension
 from kutti_sdk.drivers.simulated import SimulatedClock, SimulatedDriver
 from kutti_sdk.drivers.simulated.effects import Operation
 
@@ -185,7 +186,10 @@ def test_a_misspelt_operation_is_refused(driver: SimulatedDriver) -> None:
 
 
 def test_every_operation_is_a_method_of_the_contract() -> None:
-    kinds = (VMDriver, SupportsCheckpoints, Diagnosable, VMHost, VMImage, SSHClient)
+    kinds = (
+        *(VMDriver, SupportsCheckpoints, SupportsSuspension, Diagnosable),
+        *(VMHost, VMImage, SSHClient),
+    )
     methods = {name for kind in kinds for name in vars(kind)}
     assert set(get_args(Operation)) <= methods
 

@@ -78,6 +78,34 @@ async def test_a_cluster_shows_how_it_is_now_and_not_how_it_was(lab: ClusterSpec
     assert second["up for"] == ""
 
 
+async def test_a_suspended_cluster_and_its_checkpoints_are_shown(lab: ClusterSpec) -> None:
+    cluster = await lab.ensure()
+    note = "before <b>exercise 3</b>"
+    saved = await cluster.checkpoint("start", note=note)
+    await cluster.suspend()
+
+    page = shown(cluster)
+    hosts, checkpoints = page.all("table")
+    assert "0 of 2 running, 2 suspended" in hosts.all("caption")[0].text
+    assert "⏸ Suspended" in hosts.text
+    assert "start" in checkpoints.text
+    assert note in checkpoints.text
+    assert page.all("b") == []
+    for thing in (saved, await cluster.checkpoints()):
+        (table,) = shown(thing).all("table")
+        assert note in table.text
+
+
+async def test_checkpoints_that_cannot_be_had_hide_no_host(
+    driver: SimulatedDriver, lab: ClusterSpec
+) -> None:
+    cluster = await lab.ensure()
+    driver.faults.fail("list_checkpoints")
+    page = shown(cluster)
+    assert [row["status"] for row in rows(page)] == ["● Running"] * 2
+    assert "Problem" in page.text
+
+
 async def test_a_status_is_told_by_icon_word_and_colour(lab: ClusterSpec) -> None:
     cluster = await lab.ensure()
     (mark, _) = (span for span in shown(cluster).all("span") if "status" in str(span.attributes))

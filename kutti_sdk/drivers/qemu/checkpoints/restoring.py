@@ -53,6 +53,7 @@ async def restore_checkpoint(name: str, networkname: str, clustername: str) -> N
         await refuse_unusable(saved)
         stopped = [host for host in hosts if lifecycle.host_process(host) is None]
         await capacity.check_memory([host.size for host in stopped])
+        await capacity.check_disk(len(hosts))
         report("restore", f"bringing {clustername} back to {name}", cluster=clustername)
         files = checkpoint_files(network.files, clustername, name)
         # Until all disks are back they do not fit together, and no host may boot.

@@ -28,6 +28,7 @@ from kutti_sdk.core.sizes import MiB, format_size
 from kutti_sdk.drivers.qemu import records
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.checkpoints import disks, store
+from kutti_sdk.drivers.qemu.checkpoints.accounting import measured
 from kutti_sdk.drivers.qemu.checkpoints.examination import examine, refuse_full_disk
 from kutti_sdk.drivers.qemu.checkpoints.files import CheckpointFiles, checkpoint_files
 from kutti_sdk.drivers.qemu.checkpoints.receiver import Receiver, receiving
@@ -101,7 +102,7 @@ async def save_checkpoint(
             raise
     words = f"saved {clustername} as {name}; its hosts stood still for {record.pause:.2f} s"
     report("checkpoint", words, cluster=clustername, fraction=1.0)
-    return record.details
+    return await measured(record)
 
 
 async def _examine_all(network: NetworkRecord, hosts: list[HostRecord]) -> Conditions:

@@ -34,18 +34,20 @@ async def settle(network: NetworkRecord, host: HostRecord) -> None:
     """End what an interrupted suspend or start of a host began; the caller holds its lock.
 
     A host of which all was kept is suspended, and its QEMU, which has not run since, is
-    ended. Any other that has a QEMU runs on.
+    ended. Any other that has a QEMU runs on; one that has none is stopped.
 
     Args:
         network: Its network.
         host: The host.
     """
+    if not await suspended.is_left(host):
+        return
     identity = lifecycle.host_process(host)
-    if identity is None or not await suspended.is_left(host):
-        return
     if await suspended.is_suspended(host):
-        await processes.terminate(identity)
+        if identity is not None:
+            await processes.terminate(identity)
         return
-    await run_on(network, host)
-    await suspended.set_right(host, network)
+    if identity is not None:
+        await run_on(network, host)
+        await suspended.set_right(host, network)
     await anyio.to_thread.run_sync(suspended.drop_suspension, host.files)
