@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -11,7 +12,17 @@ from rich.console import Console
 from rich.table import Table
 
 import kutti_sdk as kutti
-from benchmarks import bring_up, commands, downloads, hosts, imports, kubernetes, ova_import, views
+from benchmarks import (
+    bring_up,
+    commands,
+    downloads,
+    hosts,
+    imports,
+    kubernetes,
+    ova_import,
+    views,
+    warm_start,
+)
 from benchmarks.measure import Measurement
 
 WORKSPACE = Path(os.environ.get("KUTTI_TEST_WORKSPACE", Path(__file__).parents[1] / ".workspace"))
@@ -21,6 +32,8 @@ BENCHMARKS = {
     "create": hosts.run_create,
     "list": hosts.run_list,
     "bring-up": bring_up.run,
+    "warm-start": warm_start.run_one,
+    "warm-many": warm_start.run_many,
     "command": commands.run,
     "fetch": downloads.run_fetch,
     "fetch-gigabit": downloads.run_gigabit,
@@ -38,13 +51,17 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all"
     )
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument(
+        "--hosts", type=int, default=warm_start.MANY, help="of warm-many; default: %(default)s"
+    )
     options = parser.parse_args()
+    benchmarks = BENCHMARKS | {"warm-many": partial(warm_start.run_many, hosts=options.hosts)}
     kutti.set_workspace(WORKSPACE)
     console = Console(width=110)
     measurements: list[Measurement] = []
     for name in options.names or BENCHMARKS:
         console.print(f"[dim]{name} ...")
-        measurements += anyio.run(BENCHMARKS[name], options.rounds)
+        measurements += anyio.run(benchmarks[name], options.rounds)
     console.print(_table(measurements))
 
 

@@ -75,6 +75,27 @@ def test_a_new_identity_is_told_in_lines(host: HostRecord, network: NetworkRecor
     assert len(told) == len(values.splitlines()), "a line is a value"
 
 
+def test_a_host_of_a_template_is_told_where_it_is_as_well(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    values = resume.new_host_values(host, network)
+    told = dict(line.split("=", 1) for line in values.decode().splitlines())
+    assert told["name"] == host.name
+    assert told["address"] == "10.20.30.11/24"
+    assert told["gateway"] == str(network.gateway_address)
+    assert b64decode(told["uuid"]).decode() == f"{host.uuid}\n"
+
+
+@pytest.mark.anyio
+async def test_a_state_knows_which_template_it_is_of(host: HostRecord, saved: ResumeFiles) -> None:
+    resume.place_state(saved, host.files, CONDITIONS, b"")
+    assert await resume.template_of(host) is None
+    ResumeFiles(host.files.resume).template.write_text("abc")
+    assert await resume.template_of(host) == "abc"
+    resume.place_state(saved, host.files, CONDITIONS, b"")
+    assert await resume.template_of(host) is None, "what comes later is the host's own"
+
+
 def test_the_script_is_one_that_perl_reads() -> None:
     script = (files("kutti_sdk.drivers.qemu") / "resume.pl").read_bytes()
     checked = subprocess.run(["perl", "-c"], input=script, capture_output=True, check=False)
