@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from kutti_sdk.core.errors import InvalidSizeError
 from kutti_sdk.core.host import HostSize
 from kutti_sdk.core.sizes import GiB, MiB
 from kutti_sdk.drivers.qemu.binaries import Qemu
 from kutti_sdk.drivers.qemu.layout import templates_folder
 from kutti_sdk.drivers.qemu.machine import CPU_MODELS
+from kutti_sdk.drivers.qemu.overlay import refuse_smaller
 from kutti_sdk.drivers.qemu.resume import Conditions
 from kutti_sdk.drivers.qemu.templates import fit, store
 from kutti_sdk.drivers.qemu.templates.files import TemplateFiles
@@ -140,6 +142,13 @@ async def test_hosts_of_images_from_elsewhere_always_boot(
     machine: Machine, workspace: Path, manifest: ImageManifest
 ) -> None:
     assert await fit.fit_of(replace(_IMAGE, manifest=manifest), _SIZE) is None
+
+
+async def test_a_disk_that_is_smaller_than_that_of_the_image_is_refused() -> None:
+    refuse_smaller(_IMAGE, _IMAGE.disk_size)
+    with pytest.raises(InvalidSizeError, match="smaller") as refusal:
+        refuse_smaller(_IMAGE, _IMAGE.disk_size - 1)
+    assert refusal.value.hint == "Use 4 GiB or more."
 
 
 async def test_a_template_that_is_not_whole_is_not_seen_and_swept(workspace: Path) -> None:

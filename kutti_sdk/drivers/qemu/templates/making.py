@@ -34,7 +34,7 @@ from kutti_sdk.drivers.qemu.console import read_console
 from kutti_sdk.drivers.qemu.guest_agent import guest_agent
 from kutti_sdk.drivers.qemu.identity import nobodys_smbios_string
 from kutti_sdk.drivers.qemu.machine import Memory, Outlets, disk_device, host_command
-from kutti_sdk.drivers.qemu.overlay import make_overlay
+from kutti_sdk.drivers.qemu.overlay import make_overlay, refuse_smaller
 from kutti_sdk.drivers.qemu.qmp import monitor
 from kutti_sdk.drivers.qemu.records import HostRecord
 from kutti_sdk.drivers.qemu.resume import LOAD_TIMEOUT, Conditions, save_devices
@@ -81,6 +81,7 @@ async def make_template(image: LocalImage, size: HostSize) -> None:
 
     Raises:
         ImageFormatError: When hosts of that image always boot.
+        InvalidSizeError: When the disk is smaller than that of the image.
         ResourceError: When this machine has not got enough memory, CPUs or disk.
         HypervisorError: When it does not boot, or cannot be saved; nothing is kept.
     """
@@ -93,6 +94,7 @@ async def make_template(image: LocalImage, size: HostSize) -> None:
             image=image.k8s_version,
         )
     capacity.check_size(size)
+    refuse_smaller(image, size.disk)
     async with locked(making_lock(), timeout=_LOCK_TIMEOUT):
         await store.clear_away()
         async with store.held(fit.name) as present:
