@@ -188,6 +188,16 @@ async def test_a_template_that_wakes_up_silent_is_told_and_the_host_boots(
     assert await _templates() == []
 
 
+async def test_a_host_whose_first_start_was_killed_boots(driver: QemuDriver) -> None:
+    await _warm_up(driver)
+    host = await _make(driver)
+    state = resume.ResumeFiles((await records.load_host("node1", "lab", "lab")).files.resume)
+    resume._use_up(state)  # and then the process was killed
+    assert state.folder.exists()
+    await host.start()
+    await _boots(host)
+
+
 async def test_a_host_whose_qemu_is_another_by_now_boots(
     driver: QemuDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
