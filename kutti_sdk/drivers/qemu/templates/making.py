@@ -63,7 +63,7 @@ _SETTLE = b"""
 # Until all that is started at boot runs, or has failed: as in any host that booted.
 systemctl is-system-running --wait
 # What every host runs first is in memory then.
-perl -MMIME::Base64 -e 1; ip -V; bash -c :
+perl -Mstrict -Mwarnings -e 1; ip -V; bash -c :
 # What the random generator is to begin with at the next boot is for one host only.
 rm -f /var/lib/systemd/random-seed
 sync
