@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -21,6 +22,7 @@ from benchmarks import (
     kubernetes,
     ova_import,
     views,
+    warm_start,
 )
 from benchmarks.measure import Measurement
 
@@ -31,6 +33,8 @@ BENCHMARKS = {
     "create": hosts.run_create,
     "list": hosts.run_list,
     "bring-up": bring_up.run,
+    "warm-start": warm_start.run_one,
+    "warm-many": warm_start.run_many,
     "command": commands.run,
     "fetch": downloads.run_fetch,
     "fetch-gigabit": downloads.run_gigabit,
@@ -51,13 +55,17 @@ def main() -> None:
         "names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHMARKS)}; default: all"
     )
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument(
+        "--hosts", type=int, default=warm_start.MANY, help="of warm-many; default: %(default)s"
+    )
     options = parser.parse_args()
+    benchmarks = BENCHMARKS | {"warm-many": partial(warm_start.run_many, hosts=options.hosts)}
     kutti.set_workspace(WORKSPACE)
     console = Console(width=110)
     measurements: list[Measurement] = []
     for name in options.names or BENCHMARKS:
         console.print(f"[dim]{name} ...")
-        measurements += anyio.run(BENCHMARKS[name], options.rounds)
+        measurements += anyio.run(benchmarks[name], options.rounds)
     console.print(_table(measurements))
 
 

@@ -26,7 +26,7 @@ _NAME = "bench"
 
 async def run(rounds: int) -> list[Measurement]:
     """Measure bringing up two hosts, in turns with the script."""
-    spec = kutti.cluster(_NAME).nodes(2, cpus=1, memory="512MiB")
+    spec = kutti.cluster(_NAME).cold().nodes(2, cpus=1, memory="512MiB")
 
     async def ours() -> None:
         cluster = await spec.ensure()

@@ -40,7 +40,7 @@ async def run(rounds: int) -> list[Measurement]:
     version = await kubernetes_version()
     if version is None:
         return []
-    spec = kutti.cluster(_NAME).kubernetes(version).workers(1)
+    spec = kutti.cluster(_NAME).cold().kubernetes(version).workers(1)
 
     async def ours() -> None:
         cluster = await spec.ensure(stall_timeout=600)

@@ -301,9 +301,10 @@ class ClusterDescription(Displayed):
     def __repr__(self) -> str:
         nodes = ", ".join(f"{node.name} ({node.size})" for node in self.node_specs)
         forwards = "".join(f"; {forward}" for forward in self.forwards)
+        cold = "; new nodes boot" if self.cold_start else ""
         return (
             f"<{type(self).__name__} {self.name} on {self.driver_name}, {self.kubernetes_text}, "
-            f"{self.cidr}: {nodes}{forwards}>"
+            f"{self.cidr}: {nodes}{forwards}{cold}>"
         )
 
     def _with_nodes(self, *nodes: NodeSpec) -> Self:

@@ -23,6 +23,7 @@ from kutti_sdk.core.host import HostSize
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import QemuDriver, layout, machine, records, resume
 from kutti_sdk.drivers.qemu.templates import fit, making, store
+from kutti_sdk.runtime import processes
 from kutti_sdk.testing.boot_disk import BOOT_MESSAGE, boot_disk
 
 pytestmark = [
@@ -134,7 +135,7 @@ async def test_new_hosts_go_on_as_themselves_and_boot_from_then_on(
         assert await host.status() is HostStatus.RUNNING
         assert _console(host).read_text() == "", "it has nothing to say, since it does not boot"
     assert [it["name"] for it in agent.identities] == ["node1", "node2"]
-    for own in ("seed", "mac", "machine_id", "host_key", "uuid", "boot_id", "network", "hosts"):
+    for own in ("seed", "mac", "machine_id", "host_key", "uuid", "address", "network", "hosts"):
         assert len({it[own] for it in agent.identities}) == 2, own
     assert len({it["authorized_key"] for it in agent.identities}) == 1, "it is one cluster"
     await hosts[0].force_stop()
@@ -185,6 +186,16 @@ async def test_a_template_that_wakes_up_silent_is_told_and_the_host_boots(
     await host.start()
     await _boots(host)
     assert await _templates() == []
+
+
+async def test_a_host_whose_first_start_was_killed_boots(driver: QemuDriver) -> None:
+    await _warm_up(driver)
+    host = await _make(driver)
+    state = resume.ResumeFiles((await records.load_host("node1", "lab", "lab")).files.resume)
+    resume._use_up(state)  # and then the process was killed
+    assert state.folder.exists()
+    await host.start()
+    await _boots(host)
 
 
 async def test_a_host_whose_qemu_is_another_by_now_boots(
@@ -278,11 +289,11 @@ async def test_what_a_killed_maker_left_is_removed_by_the_next_call(driver: Qemu
         await maker.stdout.receive()
         maker.kill()
     (left,) = layout.templates_folder().glob(".*.*/")
-    pid = int((left / "qemu.pid").read_text())
-    assert Path(f"/proc/{pid}").exists(), "its QEMU runs still"
+    qemu = processes.identify(int((left / "qemu.pid").read_text()))
+    assert qemu is not None, "it runs on"
     await _make(driver)
     assert not left.exists()
-    assert not Path(f"/proc/{pid}").exists()
+    assert not processes.is_alive(qemu)
 
 
 async def test_a_cancelled_making_leaves_nothing(driver: QemuDriver) -> None:

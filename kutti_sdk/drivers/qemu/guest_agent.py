@@ -25,7 +25,13 @@ from kutti_sdk.core.errors import HypervisorError
 
 _DELIMITER = b"\xff"
 _LONGEST_MESSAGE = 1024 * 1024
-_STEP = 0.05  # seconds; the agent does not tell when a command has ended
+
+# The agent does not tell when a command has ended, and writes each question to the journal,
+# which an emulated host feels. So the rests grow with what it took so far.
+_SHORTEST_REST = 0.05  # seconds
+_LONGEST_REST = 1.0  # seconds
+_REST = 0.1  # of the time so far, by which the end is noticed late at most
+
 _BROKEN = (
     OSError,
     ValueError,
@@ -81,11 +87,13 @@ class GuestAgent:
                 "capture-output": True,
             },
         )
+        began = anyio.current_time()
         while True:
             status = await self._ask("guest-exec-status", {"pid": started["pid"]})
             if status["exited"]:
                 break
-            await anyio.sleep(_STEP)
+            rest = _REST * (anyio.current_time() - began)
+            await anyio.sleep(min(max(rest, _SHORTEST_REST), _LONGEST_REST))
         if status.get("exitcode") != 0:
             words = b64decode(status.get("err-data", "")).decode(errors="replace").strip()
             raise HypervisorError(f"a script inside of the host failed: {words[-2000:]}")

@@ -14,11 +14,9 @@ from kutti_sdk.core.errors import (
     HostExistsError,
     HostRunningError,
     InvalidCIDRError,
-    InvalidSizeError,
 )
 from kutti_sdk.core.host import HostSize
 from kutti_sdk.core.names import validate_name
-from kutti_sdk.core.sizes import format_size
 from kutti_sdk.drivers.qemu import capacity, forwards, layout, lifecycle, records
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.enrolment import enrolment_script
@@ -26,7 +24,7 @@ from kutti_sdk.drivers.qemu.firmware import boots_by_efi, find_efi
 from kutti_sdk.drivers.qemu.host_folder import make_host_folder
 from kutti_sdk.drivers.qemu.identity import foreign_lines, machine_id_line, smbios_string
 from kutti_sdk.drivers.qemu.images import image_for_new_host
-from kutti_sdk.drivers.qemu.overlay import make_overlay
+from kutti_sdk.drivers.qemu.overlay import make_overlay, refuse_smaller
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.resume import identity_values, new_host_values
 from kutti_sdk.drivers.qemu.services import tell_switch
@@ -34,6 +32,7 @@ from kutti_sdk.drivers.qemu.settings import ImageSettings
 from kutti_sdk.drivers.qemu.templates.store import held
 from kutti_sdk.drivers.qemu.templates.using import above_template, fill_from_template
 from kutti_sdk.images.store import LocalImage
+from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.ssh.keys import cluster_key_pair, generate_host_key
 
@@ -73,13 +72,7 @@ async def create_host(
     network = await records.load_network(networkname)
     image = await image_for_new_host(k8sversion, settings)
     capacity.check_size(size)
-    if size.disk < image.disk_size:
-        raise InvalidSizeError(
-            f"a disk of {format_size(size.disk)} is smaller than that of the image",
-            hint=f"Use {format_size(image.disk_size)} or more.",
-            driver="qemu",
-            host=hostname,
-        )
+    refuse_smaller(image, size.disk)
     await capacity.check_disk(1)
     variables = await _first_variables(image)
     template_name = await find_template(image, size)

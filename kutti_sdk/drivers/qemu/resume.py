@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from base64 import b64encode
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -215,7 +214,7 @@ async def become(host: HostRecord, network: NetworkRecord, new_identity: bytes) 
     report("resume", f"{host.name} goes on", cluster=host.clustername, host=host.name)
     script = (files(__package__) / "resume.pl").read_bytes()
     async with guest_agent(network.sockets.agent(host.id), timeout=_AGENT_TIMEOUT) as agent:
-        seed = b64encode(secrets.token_bytes(_SEED)).decode()
+        seed = secrets.token_hex(_SEED)
         behind = await agent.behind()
         values = f"seed={seed}\nbehind={behind}\n".encode()
         await agent.run("/usr/bin/perl", script + values + new_identity)
@@ -300,7 +299,7 @@ def identity_values(
         The lines that the script ``resume.pl`` reads.
     """
     home = "/root" if host.ssh_user == "root" else f"/home/{host.ssh_user}"
-    encoded = {
+    contents = {
         "machine_id": f"{identity.machine_id(host)}\n",
         "host_key": host_key,
         "host_key_pub": f"{host.host_key}\n",
@@ -310,7 +309,7 @@ def identity_values(
         "network": identity.network_file(host, network),
     }
     values = {"mac": host.mac, "home": home}
-    values |= {name: b64encode(value.encode()).decode() for name, value in encoded.items()}
+    values |= {name: value.encode().hex() for name, value in contents.items()}
     return "".join(f"{name}={value}\n" for name, value in values.items()).encode()
 
 
@@ -328,7 +327,7 @@ def new_host_values(host: HostRecord, network: NetworkRecord) -> bytes:
         "name": host.name,
         "address": identity.interface_address(host, network),
         "gateway": str(network.gateway_address),
-        "uuid": b64encode(f"{host.uuid}\n".encode()).decode(),
+        "uuid": f"{host.uuid}\n".encode().hex(),
     }
     return "".join(f"{name}={value}\n" for name, value in values.items()).encode()
 

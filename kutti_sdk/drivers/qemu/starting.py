@@ -106,6 +106,8 @@ async def _goes_on(network: NetworkRecord, record: HostRecord) -> bool:
     """
     pending = await resume.pending_state(record)
     if pending is None:
+        # What a killed process left of one; with it the host would count as half itself.
+        await anyio.to_thread.run_sync(resume.drop_state, record.files)
         return False
     template = await resume.template_of(record)
     if template is None:

@@ -53,6 +53,24 @@ class Hosts(ConformanceHooks):
             assert host.size == HostSize.parse(1, "256MiB", "8GiB")
         assert made.ip_address == found.ip_address
 
+    async def test_a_host_that_is_to_boot_is_a_host_as_any_other(self, lab: Lab) -> None:
+        """How a host begins is between it and its driver, prepared for or not."""
+        await lab.add_network()
+        size = HostSize.parse(1, "256MiB", "8GiB")
+        await lab.driver.prepare_hosts(self.k8s_version, [size])
+        made = await lab.driver.create_cold_host(
+            "node1",
+            lab.network,
+            lab.cluster,
+            self.k8s_version,
+            cpus=size.cpus,
+            memory=size.memory,
+            disk=size.disk,
+        )
+        found = await lab.driver.get_host("node1", lab.network, lab.cluster)
+        assert found.size == made.size == size
+        assert await found.status() is HostStatus.STOPPED
+
     async def test_hosts_have_addresses_of_their_own_in_their_network(self, lab: Lab) -> None:
         """Never the network's, the broadcast's or another host's."""
         await lab.add_network(cidr="10.77.0.0/27")

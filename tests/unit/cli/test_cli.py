@@ -11,6 +11,7 @@ import kutti_sdk as kutti
 from kutti_sdk.cli import quickstart, system_packages
 from kutti_sdk.cli.main import main
 from kutti_sdk.drivers.simulated import SimulatedDriver
+from kutti_sdk.drivers.simulated.images import SimulatedImage
 from kutti_sdk.testing.boot_disk import boot_disk
 
 
@@ -214,6 +215,34 @@ def test_a_download_is_a_line_for_every_tenth_of_it_where_nobody_watches(
 ) -> None:
     assert main(["image", "fetch", "1.35"]) == 0
     assert 5 <= capsys.readouterr().out.count("downloading") <= 12
+
+
+@pytest.mark.usefixtures("workspace", "simulated")
+def test_an_image_is_warmed_for_a_size_and_cooled_down(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["image", "warm", "none"]) == 1
+    assert "always boot" in capsys.readouterr().err
+    templates: list[dict[str, object]] = []
+
+    async def warm_up(_: object, **size: object) -> None:
+        templates.append(size)
+
+    async def cool_down(_: object) -> None:
+        templates.clear()
+
+    async def details(_: object) -> kutti.ImageDetails:
+        return kutti.ImageDetails(templates=150 * 2**20 * len(templates))
+
+    for method in (warm_up, cool_down, details):
+        monkeypatch.setattr(SimulatedImage, method.__name__, method)
+    assert main(["image", "warm", "none", "--cpus", "1", "--memory", "512MiB"]) == 0
+    assert templates == [{"cpus": 1, "memory": 512 * 2**20, "disk": 20 * 2**30}]
+    assert "Its templates take 150 MiB" in capsys.readouterr().out
+    assert main(["image", "list"]) == 0
+    assert "warm: 150 MiB" in " ".join(capsys.readouterr().out.split())
+    assert main(["image", "warm", "none", "--remove"]) == 0
+    assert "150 MiB are free again" in capsys.readouterr().out
 
 
 def test_options_that_a_driver_does_not_take_are_refused(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from base64 import b64decode
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -68,11 +67,32 @@ def test_a_new_identity_is_told_in_lines(host: HostRecord, network: NetworkRecor
     values = resume.identity_values(host, network, host_key="PRIVATE\n", authorized_key="ssh-x ME")
     told = dict(line.split("=", 1) for line in values.decode().splitlines())
     assert told["mac"] == host.mac
-    assert b64decode(told["machine_id"]) == b"12345678123442348234123456789abc\n"
-    assert b64decode(told["host_key"]) == b"PRIVATE\n"
-    assert b64decode(told["authorized_key"]) == b"ssh-x ME\n"
-    assert host.mac in b64decode(told["network"]).decode()
+    assert bytes.fromhex(told["machine_id"]) == b"12345678123442348234123456789abc\n"
+    assert bytes.fromhex(told["host_key"]) == b"PRIVATE\n"
+    assert bytes.fromhex(told["authorized_key"]) == b"ssh-x ME\n"
+    assert host.mac in bytes.fromhex(told["network"]).decode()
     assert len(told) == len(values.splitlines()), "a line is a value"
+
+
+def test_a_host_of_a_template_is_told_where_it_is_as_well(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    values = resume.new_host_values(host, network)
+    told = dict(line.split("=", 1) for line in values.decode().splitlines())
+    assert told["name"] == host.name
+    assert told["address"] == "10.20.30.11/24"
+    assert told["gateway"] == str(network.gateway_address)
+    assert bytes.fromhex(told["uuid"]).decode() == f"{host.uuid}\n"
+
+
+@pytest.mark.anyio
+async def test_a_state_knows_which_template_it_is_of(host: HostRecord, saved: ResumeFiles) -> None:
+    resume.place_state(saved, host.files, CONDITIONS, b"")
+    assert await resume.template_of(host) is None
+    ResumeFiles(host.files.resume).template.write_text("abc")
+    assert await resume.template_of(host) == "abc"
+    resume.place_state(saved, host.files, CONDITIONS, b"")
+    assert await resume.template_of(host) is None, "what comes later is the host's own"
 
 
 def test_the_script_is_one_that_perl_reads() -> None:

@@ -11,6 +11,7 @@ data_dir()/qemu/templates/
         devices          what QEMU knows of processor and devices
         disk-*.qcow2     its disk, an overlay over that of the image
         identity, console.log, qemu.pid   only while it is being made
+runtime_dir()/template/  sockets of the host that a template is made with
 ```
 
 Hosts have hard links to the files that they need: a template can be removed at any time.
@@ -22,7 +23,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from kutti_sdk.drivers.qemu.layout import HALF_MADE, templates_folder
+from kutti_sdk.drivers.qemu.layout import (
+    HALF_MADE,
+    Sockets,
+    network_sockets,
+    templates_folder,
+)
 from kutti_sdk.drivers.qemu.resume import ResumeFiles
 
 
@@ -72,6 +78,15 @@ def template_files(name: str) -> TemplateFiles:
         The files, whether they exist or not.
     """
     return TemplateFiles(templates_folder() / name)
+
+
+def maker_sockets() -> Sockets:
+    """Find the sockets of the host that a template is made with.
+
+    Returns:
+        The sockets; no network has an id like theirs.
+    """
+    return network_sockets("template")
 
 
 def store_lock() -> Path:

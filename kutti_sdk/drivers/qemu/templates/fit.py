@@ -3,7 +3,8 @@
 All that could make a difference is in the command line that a host is booted with:
 machine type, accelerator, CPU model, sizes, devices, arguments of the kernel. So a
 template is named after that command line, of a host that belongs to nobody, and after
-what is not in it: the image, the version of QEMU, and the processor of this machine.
+what is not in it: the image, the size of the disk, the version of QEMU, and the processor
+of this machine.
 Whatever of it changes one day, with a new version of this driver too: a template that
 was made before is not found any more.
 """
@@ -21,7 +22,7 @@ from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
 from kutti_sdk.drivers.qemu.binaries import Qemu, find_qemu
 from kutti_sdk.drivers.qemu.checkpoints.conditions import processor_name
 from kutti_sdk.drivers.qemu.machine import Outlets, host_command
-from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.drivers.qemu.records import HostRecord
 from kutti_sdk.drivers.qemu.tsc import clock_arguments
 from kutti_sdk.images.manifest import ImageManifest
 from kutti_sdk.images.store import LocalImage
@@ -29,10 +30,8 @@ from kutti_sdk.images.store import LocalImage
 FORMAT = 1
 """Version of what a template is; another one makes all templates be made anew."""
 
-NO_NETWORK = NetworkRecord(name="template", cidr="192.0.2.0/24", id="template")
-"""A network that is nowhere, whose sockets the host of a template has."""
-
 _NAME_LENGTH = 24  # hexadecimal digits
+_NOWHERE = "template"
 _NAMELESS = "localhost"  # what systemd calls a machine that nobody has named
 
 
@@ -76,6 +75,7 @@ async def fit_of(image: LocalImage, size: HostSize) -> Fit | None:
     parts = [
         FORMAT,
         image.checksum,
+        size.disk,
         qemu.version,
         await processor_name(),
         bool(clock),  # and not what it says: the frequency is measured anew each time
@@ -110,8 +110,8 @@ def nobody(image: LocalImage, size: HostSize, uuid: UUID) -> HostRecord:
     """
     return HostRecord(
         name=_NAMELESS,
-        networkname=NO_NETWORK.name,
-        clustername=NO_NETWORK.name,
+        networkname=_NOWHERE,
+        clustername=_NOWHERE,
         k8s_version=image.k8s_version,
         image=image.checksum,
         uuid=str(uuid),

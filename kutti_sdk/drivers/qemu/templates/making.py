@@ -34,13 +34,13 @@ from kutti_sdk.drivers.qemu.console import read_console
 from kutti_sdk.drivers.qemu.guest_agent import guest_agent
 from kutti_sdk.drivers.qemu.identity import nobodys_smbios_string
 from kutti_sdk.drivers.qemu.machine import Memory, Outlets, disk_device, host_command
-from kutti_sdk.drivers.qemu.overlay import make_overlay
+from kutti_sdk.drivers.qemu.overlay import make_overlay, refuse_smaller
 from kutti_sdk.drivers.qemu.qmp import monitor
 from kutti_sdk.drivers.qemu.records import HostRecord
 from kutti_sdk.drivers.qemu.resume import LOAD_TIMEOUT, Conditions, save_devices
 from kutti_sdk.drivers.qemu.templates import store
-from kutti_sdk.drivers.qemu.templates.files import TemplateFiles, making_lock
-from kutti_sdk.drivers.qemu.templates.fit import NO_NETWORK, Fit, fit_of, nobody
+from kutti_sdk.drivers.qemu.templates.files import TemplateFiles, maker_sockets, making_lock
+from kutti_sdk.drivers.qemu.templates.fit import Fit, fit_of, nobody
 from kutti_sdk.images.store import LocalImage
 from kutti_sdk.runtime import processes, state
 from kutti_sdk.runtime.locks import locked
@@ -63,7 +63,7 @@ _SETTLE = b"""
 # Until all that is started at boot runs, or has failed: as in any host that booted.
 systemctl is-system-running --wait
 # What every host runs first is in memory then.
-perl -MMIME::Base64 -e 1; ip -V; bash -c :
+perl -Mstrict -Mwarnings -e 1; ip -V; bash -c :
 # What the random generator is to begin with at the next boot is for one host only.
 rm -f /var/lib/systemd/random-seed
 sync
@@ -81,6 +81,7 @@ async def make_template(image: LocalImage, size: HostSize) -> None:
 
     Raises:
         ImageFormatError: When hosts of that image always boot.
+        InvalidSizeError: When the disk is smaller than that of the image.
         ResourceError: When this machine has not got enough memory, CPUs or disk.
         HypervisorError: When it does not boot, or cannot be saved; nothing is kept.
     """
@@ -93,6 +94,7 @@ async def make_template(image: LocalImage, size: HostSize) -> None:
             image=image.k8s_version,
         )
     capacity.check_size(size)
+    refuse_smaller(image, size.disk)
     async with locked(making_lock(), timeout=_LOCK_TIMEOUT):
         await store.clear_away()
         async with store.held(fit.name) as present:
@@ -102,12 +104,10 @@ async def make_template(image: LocalImage, size: HostSize) -> None:
         await _refuse_full_disk(size)
         place = store.beside(fit.name)
         try:
-            record = await _make(fit, place)
-            await store.keep(place, record, image)
-        except BaseException:
+            await store.keep(place, await _make(fit, place), image)
+        finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(_CLEAN_UP):
                 await store.clear_away()
-            raise
     _tell(fit, "the template is complete", fraction=1.0)
 
 
@@ -139,7 +139,7 @@ async def _make(fit: Fit, place: TemplateFiles) -> store.TemplateRecord:
     await anyio.to_thread.run_sync(state.write_bytes, place.identity, _identity(host))
     await make_overlay(fit.image, place.folder / host.disk, fit.size.disk)
     _tell(fit, f"booting a host of {fit.size} to make a template of it")
-    layout.make_socket_folders(NO_NETWORK.sockets)
+    layout.make_socket_folders(maker_sockets())
     command = host_command(
         fit.qemu,
         host,
@@ -150,17 +150,13 @@ async def _make(fit: Fit, place: TemplateFiles) -> store.TemplateRecord:
         clock=fit.clock,
         memory=Memory(place.state.memory, "pc", share="on", is_saved=False),
     )
-    try:
-        identity = await processes.start_daemon(command, place.pid, mark=str(place.pid))
-        await _boot(fit, outlets, identity)
-        conditions = await _save(outlets, identity, place)
-    finally:
-        for path in (outlets.card, outlets.agent, outlets.monitor):
-            path.unlink(missing_ok=True)
+    identity = await processes.start_daemon(command, place.pid, mark=str(place.pid))
+    await _boot(fit, outlets, identity)
+    conditions = await _save(outlets, identity, place)
     for path in (place.state.memory, place.state.devices, place.folder / host.disk):
         await anyio.to_thread.run_sync(state.sync_file, path)
     for path in (place.identity, place.console, place.pid):
-        path.unlink(missing_ok=True)
+        path.unlink(missing_ok=True)  # QEMU may have removed it
     return store.TemplateRecord(
         name=fit.name,
         image=fit.image.checksum,
@@ -174,7 +170,7 @@ async def _make(fit: Fit, place: TemplateFiles) -> store.TemplateRecord:
 
 
 def _outlets(host: HostRecord, place: TemplateFiles) -> Outlets:
-    sockets, disk = NO_NETWORK.sockets, place.folder / host.disk
+    sockets, disk = maker_sockets(), place.folder / host.disk
     return Outlets(
         disk=disk_device(disk),
         disk_node=disk.stem,

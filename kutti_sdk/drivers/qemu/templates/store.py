@@ -19,6 +19,7 @@ from kutti_sdk.drivers.qemu import layout
 from kutti_sdk.drivers.qemu.resume import Conditions
 from kutti_sdk.drivers.qemu.templates.files import (
     TemplateFiles,
+    maker_sockets,
     making_lock,
     store_lock,
     template_files,
@@ -164,6 +165,7 @@ async def clear_away() -> None:
         if identity is not None:
             await processes.terminate(identity)
         await anyio.to_thread.run_sync(_remove, folder)
+    await anyio.to_thread.run_sync(_remove, maker_sockets().folder)
 
 
 def beside(name: str) -> TemplateFiles:
