@@ -257,8 +257,8 @@ def room_to_boot(memory: int) -> int:
 def room_to_go_on(memory: int) -> int:
     """Tell how much translated code a host may have that goes on from a saved state.
 
-    It has no boot to translate. There may be many of them, which share what they have
-    of memory, and nothing of this.
+    It has no boot to translate. There may be many small ones, which share what they have
+    of memory, and nothing of this; a large one is expected to run large programs.
 
     Args:
         memory: Bytes of memory that the host has.
@@ -266,7 +266,7 @@ def room_to_go_on(memory: int) -> int:
     Returns:
         Bytes.
     """
-    share = memory // 16 if memory < _LARGE else memory // 4
+    share = memory // 16 if memory < _LARGE else memory // 2
     return min(max(share, _LEAST_RESUMED), _MOST_TRANSLATED)
 
 
