@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import anyio
@@ -98,6 +99,7 @@ async def test_a_host_whose_pid_file_is_gone_counts_as_running_again() -> None:
 
     diagnosis = await kutti.diagnose("qemu")
     assert found(diagnosis, "its pid file is gone").severity is kutti.Severity.PROBLEM
+    assert not says(diagnosis, "processes that run no more"), "it needs its sockets"
 
     await diagnosis.mend()
     assert lifecycle.host_process(host) == qemu
@@ -196,6 +198,17 @@ async def test_sockets_of_networks_that_are_gone_are_swept() -> None:
     assert somebody_elses.exists()
     assert kept.sockets.folder.exists()
     assert any("0badcafe" in sentence for sentence in mended.mended)
+
+
+async def test_sockets_of_a_process_of_another_data_folder_are_left_alone() -> None:
+    folder = runtime_dir() / "0badcafe"
+    folder.mkdir()
+    waiting = [sys.executable, "-c", "input()", str(folder / "gateway.sock")]
+    async with await anyio.open_process(waiting) as process:
+        mended = await (await kutti.diagnose("qemu")).mend()
+        assert folder.exists()
+        assert not says(mended, "networks that are gone")
+        process.kill()
 
 
 async def test_sockets_may_be_those_of_a_network_whose_record_is_damaged() -> None:
