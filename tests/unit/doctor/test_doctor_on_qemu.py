@@ -100,6 +100,7 @@ async def test_a_host_whose_pid_file_is_gone_counts_as_running_again() -> None:
     diagnosis = await kutti.diagnose("qemu")
     assert found(diagnosis, "its pid file is gone").severity is kutti.Severity.PROBLEM
     assert not says(diagnosis, "processes that run no more"), "it needs its sockets"
+    assert not says(diagnosis, "no host does"), "and its switch"
 
     await diagnosis.mend()
     assert lifecycle.host_process(host) == qemu
@@ -141,6 +142,20 @@ async def test_a_switch_that_no_host_needs_any_more_is_ended() -> None:
 
     await diagnosis.mend()
     assert not processes.is_alive(idle)
+
+
+async def test_services_that_a_host_needs_by_now_are_left_alone() -> None:
+    network = await make_network()
+    host = await make_host(network)
+    switch = await start_switch(network)
+    diagnosis = await kutti.diagnose("qemu")
+    await start_qemu(network, host)
+    await lifecycle.heal_services(host)
+
+    mended = await diagnosis.mend()
+
+    assert processes.is_alive(switch)
+    assert any("were left alone" in sentence for sentence in mended.mended)
 
 
 async def test_sockets_of_a_killed_qemu_are_swept() -> None:

@@ -83,6 +83,8 @@ async def _remove_left(network: NetworkRecord) -> str:
         left = await _left_of(network)
         for path in left:
             path.unlink(missing_ok=True)
+    if not left:
+        return f"sockets of network {network.name} are in use again, or gone; none was removed"
     return f"removed {len(left)} sockets and pid files of network {network.name}"
 
 
