@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 from pathlib import Path
 
 import anyio
@@ -98,6 +99,8 @@ async def test_a_host_whose_pid_file_is_gone_counts_as_running_again() -> None:
 
     diagnosis = await kutti.diagnose("qemu")
     assert found(diagnosis, "its pid file is gone").severity is kutti.Severity.PROBLEM
+    assert not says(diagnosis, "processes that run no more"), "it needs its sockets"
+    assert not says(diagnosis, "no host does"), "and its switch"
 
     await diagnosis.mend()
     assert lifecycle.host_process(host) == qemu
@@ -139,6 +142,20 @@ async def test_a_switch_that_no_host_needs_any_more_is_ended() -> None:
 
     await diagnosis.mend()
     assert not processes.is_alive(idle)
+
+
+async def test_services_that_a_host_needs_by_now_are_left_alone() -> None:
+    network = await make_network()
+    host = await make_host(network)
+    switch = await start_switch(network)
+    diagnosis = await kutti.diagnose("qemu")
+    await start_qemu(network, host)
+    await lifecycle.heal_services(host)
+
+    mended = await diagnosis.mend()
+
+    assert processes.is_alive(switch)
+    assert any("were left alone" in sentence for sentence in mended.mended)
 
 
 async def test_sockets_of_a_killed_qemu_are_swept() -> None:
@@ -196,6 +213,17 @@ async def test_sockets_of_networks_that_are_gone_are_swept() -> None:
     assert somebody_elses.exists()
     assert kept.sockets.folder.exists()
     assert any("0badcafe" in sentence for sentence in mended.mended)
+
+
+async def test_sockets_of_a_process_of_another_data_folder_are_left_alone() -> None:
+    folder = runtime_dir() / "0badcafe"
+    folder.mkdir()
+    waiting = [sys.executable, "-c", "input()", str(folder / "gateway.sock")]
+    async with await anyio.open_process(waiting) as process:
+        mended = await (await kutti.diagnose("qemu")).mend()
+        assert folder.exists()
+        assert not says(mended, "networks that are gone")
+        process.kill()
 
 
 async def test_sockets_may_be_those_of_a_network_whose_record_is_damaged() -> None:

@@ -14,8 +14,8 @@ import anyio.to_thread
 
 from kutti_sdk.core.errors import LockTimeoutError
 from kutti_sdk.core.findings import Finding, note
-from kutti_sdk.drivers.qemu import layout, lifecycle, records, services
-from kutti_sdk.drivers.qemu.diagnosis.own_processes import own_processes
+from kutti_sdk.drivers.qemu import layout, records
+from kutti_sdk.drivers.qemu.diagnosis.own_processes import named_in_command_lines, own_processes
 from kutti_sdk.drivers.qemu.diagnosis.strays import network_lock
 from kutti_sdk.drivers.qemu.records import NetworkRecord
 from kutti_sdk.runtime.directories import runtime_dir
@@ -64,13 +64,15 @@ def _stale(network: NetworkRecord, left: list[Path]) -> Finding:
 async def _left_of(network: NetworkRecord) -> list[Path]:
     """Find what the dead left; the caller holds the network's lock."""
     sockets, files = network.sockets, network.files
+    # By command line and not by pid file: a process whose pid file is gone needs its sockets.
+    alive = {process.pidfile for process in await own_processes()}
     left = []
-    if services.switch_identity(network) is None:
+    if files.switch_pid not in alive:
         left.append(files.switch_pid)
-    if services.gateway_identity(network) is None:
+    if files.gateway_pid not in alive:
         left += [files.gateway_pid, sockets.gateway, sockets.gateway_monitor]
     for host in await records.load_hosts(network.name):
-        if lifecycle.host_process(host) is None and holder(sockets.lock(host.id)) is None:
+        if host.files.pid not in alive and holder(sockets.lock(host.id)) is None:
             left += [host.files.pid, sockets.monitor(host.id), sockets.agent(host.id)]
             left.append(sockets.card(host.id))
     return [path for path in left if path.exists()]
@@ -81,21 +83,26 @@ async def _remove_left(network: NetworkRecord) -> str:
         left = await _left_of(network)
         for path in left:
             path.unlink(missing_ok=True)
+    if not left:
+        return f"sockets of network {network.name} are in use again, or gone; none was removed"
     return f"removed {len(left)} sockets and pid files of network {network.name}"
 
 
 async def _folders_of_nobody() -> list[Path]:
     networks = await records.load_networks()
     known = {network.id for network in networks}
-    in_use = {process.networkname for process in await own_processes()}
+    running = {process.networkname for process in await own_processes()}
     names = await anyio.to_thread.run_sync(_network_folders)
-    if names - {network.name for network in networks} or in_use - names:
+    if names - {network.name for network in networks} or running - names:
         return []  # a record is damaged or gone, and so nobody knows whose sockets these are
-    return [
+    folders = [
         folder
         for folder in sorted(runtime_dir().iterdir())
         if _NETWORK_ID.fullmatch(folder.name) and folder.name not in known and folder.is_dir()
     ]
+    # The runtime folder may be shared by data folders that know nothing of each other.
+    in_use = await named_in_command_lines(folders)
+    return [folder for folder in folders if folder not in in_use]
 
 
 def _network_folders() -> set[str]:

@@ -84,7 +84,7 @@ async def _look_under_lock(networkname: str, mine: list[OwnProcess]) -> list[Fin
     hosts = await records.load_hosts(networkname)
     findings += [await look_at_pid_file(network, host, mine) for host in hosts]
     findings += await run_all(*(partial(_look_at_host, host) for host in hosts))
-    findings.append(await _services(network, hosts))
+    findings.append(_services(network, hosts, mine))
     findings.append(await _half_made(networkname))
     return [*filter(None, findings)]
 
@@ -151,7 +151,9 @@ async def _look_at_host(host: HostRecord) -> Finding | None:
     return None
 
 
-async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding | None:
+def _services(
+    network: NetworkRecord, hosts: list[HostRecord], mine: Sequence[OwnProcess]
+) -> Finding | None:
     if _is_starting(network, hosts):  # services are started side by side with hosts
         return None
     running = [host for host in hosts if lifecycle.host_process(host) is not None]
@@ -164,7 +166,8 @@ async def _services(network: NetworkRecord, hosts: list[HostRecord]) -> Finding 
             mend=lambda: _heal(network, running[0]),
         )
     idle = services.switch_identity(network) or services.gateway_identity(network)
-    if running or idle is None:
+    # A host whose pid file is gone runs all the same.
+    if idle is None or running or any(process.uuid for process in mine):
         return None
     return note(
         subject,
@@ -186,6 +189,8 @@ async def _heal(network: NetworkRecord, host: HostRecord) -> str:
 
 async def _rest(network: NetworkRecord) -> str:
     await lifecycle.rest_services(network.name)
+    if services.switch_identity(network) or services.gateway_identity(network):
+        raise ConflictError("a host runs again; its switch and its gateway were left alone")
     return f"ended the switch and the gateway of network {network.name}"
 
 

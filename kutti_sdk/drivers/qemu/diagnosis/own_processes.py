@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -60,6 +61,27 @@ async def own_processes() -> list[OwnProcess]:
         The processes, ordered by pid file.
     """
     return await anyio.to_thread.run_sync(_own_processes)
+
+
+async def named_in_command_lines(folders: Sequence[Path]) -> set[Path]:
+    """Find folders that running processes were told of, whoever started them.
+
+    Args:
+        folders: The folders.
+
+    Returns:
+        Those in which a path of a process's command line lies.
+    """
+    return await anyio.to_thread.run_sync(_named_in_command_lines, folders)
+
+
+def _named_in_command_lines(folders: Sequence[Path]) -> set[Path]:
+    named = set()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            line = " ".join(process.cmdline())
+            named |= {folder for folder in folders if f"{folder}{os.sep}" in line}
+    return named
 
 
 def _own_processes() -> list[OwnProcess]:
