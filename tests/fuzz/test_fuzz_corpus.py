@@ -27,7 +27,7 @@ def test_every_target_has_samples() -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.timeout(60)
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_damaged_samples_are_read_or_refused(name: str, data: st.DataObject) -> None:
     samples = [path.read_bytes() for path in KEPT if path.parent.name == name]
