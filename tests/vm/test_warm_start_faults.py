@@ -42,6 +42,7 @@ class Agent:
     def __init__(self) -> None:
         self.identities: list[dict[str, str]] = []
         self.boots = 0
+        self.cards_in_sight: list[int] = []
         self.error: Exception | None = None
 
     async def behind(self) -> int:
@@ -54,6 +55,7 @@ class Agent:
             return
         values = script.decode().partition("__DATA__\n")[2].splitlines()
         self.identities.append(dict(line.split("=", 1) for line in values))
+        self.cards_in_sight.append(await _cards_in_sight())
         if self.error is not None:
             raise self.error
 
@@ -98,6 +100,12 @@ async def driver(agent: Agent) -> AsyncIterator[QemuDriver]:
     assert not [path for path in half_made if path.name.startswith(".")]
 
 
+async def _cards_in_sight() -> int:
+    """Count the network cards that the switch connects to."""
+    network = await records.load_network("lab")
+    return len(list(network.sockets.ports.glob("*.sock")))
+
+
 async def _boot_message(console: Path) -> None:
     with anyio.fail_after(60):
         while not console.exists() or BOOT_MESSAGE not in console.read_text():
@@ -135,6 +143,8 @@ async def test_new_hosts_go_on_as_themselves_and_boot_from_then_on(
         assert await host.status() is HostStatus.RUNNING
         assert _console(host).read_text() == "", "it has nothing to say, since it does not boot"
     assert [it["name"] for it in agent.identities] == ["node1", "node2"]
+    assert agent.cards_in_sight == [0, 1], "nobody meets it before it knows who it is"
+    assert await _cards_in_sight() == 2
     for own in ("seed", "mac", "machine_id", "host_key", "uuid", "address", "network", "hosts"):
         assert len({it[own] for it in agent.identities}) == 2, own
     assert len({it["authorized_key"] for it in agent.identities}) == 1, "it is one cluster"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import tempfile
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 
 from kutti_sdk.drivers.qemu.binaries import Qemu
 from kutti_sdk.drivers.qemu.firmware import EfiFirmware, FirmwareFile
-from kutti_sdk.drivers.qemu.identity import foreign_lines, smbios_string
+from kutti_sdk.drivers.qemu.identity import foreign_lines, nobodys_smbios_string, smbios_string
 from kutti_sdk.drivers.qemu.machine import (
+    Memory,
     base_arguments,
     escaped,
     host_command,
@@ -149,6 +151,43 @@ def test_the_identity_names_keys_addresses_and_names(
     network_file = files["/etc/systemd/network/10-kutti.network"][1]
     assert "Address=10.20.30.11/24" in network_file
     assert "Gateway=10.20.30.2" in network_file
+
+
+def test_the_host_of_a_template_has_keys_and_no_address(host: HostRecord) -> None:
+    raw = nobodys_smbios_string(host, host_key="PRIVATE\n", authorized_key="ssh-ed25519 BBBB")
+    files = _files(raw)
+    assert files["/etc/ssh/ssh_host_ed25519_key"] == ("0600", "PRIVATE\n")
+    network_file = files["/etc/systemd/network/10-kutti.network"][1]
+    assert f"MACAddress={host.mac}" in network_file
+    assert "Address=" not in network_file.replace("MACAddress=", "")
+    assert not {"/etc/hosts", "/etc/resolv.conf"} & files.keys()
+
+
+def test_a_host_with_a_file_as_its_memory_boots_in_it_unless_a_state_comes_with_it(
+    host: HostRecord, network: NetworkRecord
+) -> None:
+    def command(memory: Memory | None) -> str:
+        outlets = host_outlets(host, network)
+        return " ".join(
+            host_command(
+                _QEMU,
+                host,
+                outlets,
+                accelerator="tcg",
+                manifest=_manifest(None),
+                image_folder=Path("/images"),
+                memory=memory,
+            )
+        )
+
+    plain = command(None)
+    boots = command(Memory(Path("/memory"), "pc", share="on", is_saved=False))
+    goes_on = command(Memory(Path("/memory"), "pc", share="off"))
+    assert "mem-path=/memory" in boots
+    assert "-incoming" not in boots
+    assert "-S -incoming defer" in goes_on
+    room = re.compile(r"tb-size=\d+")
+    assert room.findall(boots) == room.findall(plain) != room.findall(goes_on)
 
 
 def test_a_foreign_disk_gets_a_name_a_machine_id_and_no_passwords(
