@@ -24,7 +24,12 @@ from typing import IO
 import anyio
 import anyio.to_thread
 
-from kutti_sdk.core.errors import CheckpointMismatchError, CorruptStateError, HypervisorError
+from kutti_sdk.core.errors import (
+    CheckpointMismatchError,
+    CorruptStateError,
+    HypervisorError,
+    StateError,
+)
 from kutti_sdk.core.events import WARNING, report
 from kutti_sdk.drivers.qemu import resume
 from kutti_sdk.drivers.qemu.binaries import Qemu
@@ -128,11 +133,12 @@ async def usable_suspension(host: HostRecord, qemu: Qemu, image: LocalImage) -> 
 
     Raises:
         CheckpointMismatchError: When it cannot go on under the QEMU of this machine.
+        StateError: When it cannot be read now.
     """
     try:
         found = await _checked(host)
-    except (CorruptStateError, OSError) as error:
-        message = f"{host.name} boots, because what was in its memory is lost: {_words(error)}"
+    except CorruptStateError as error:
+        message = f"{host.name} boots, because what was in its memory is lost: {error.message}"
         _log.warning("%s", message)
         report(WARNING, message, cluster=host.clustername, host=host.name)
         await anyio.to_thread.run_sync(drop_suspension, host.files)
@@ -295,13 +301,19 @@ async def _checked(host: HostRecord) -> Suspension | None:
     report("resume", f"checking what was in the memory of {host.name}", host=host.name)
     if found.disk != host.disk:
         raise CorruptStateError(f"it belongs to disk {found.disk}, which was {host.disk} since")
-    size, digest = await checked_size(files)
+    try:
+        size, digest = await checked_size(files)
+    except FileNotFoundError as error:
+        raise CorruptStateError("it is gone") from error
+    except OSError as error:  # it may be readable another time, and is too good to be given up
+        raise StateError(
+            f"what is in the memory of {host.name!r} cannot be read: {error.strerror}",
+            hint="Mend that and start it again, or call force_stop(); then it boots.",
+            driver="qemu",
+            host=host.name,
+        ) from error
     if size != found.size:
         raise CorruptStateError(f"it has {size} bytes and not {found.size}")
     if digest != found.sha256:
         raise CorruptStateError("it does not have the checksum that it was written with")
     return found
-
-
-def _words(error: CorruptStateError | OSError) -> str:
-    return error.message if isinstance(error, CorruptStateError) else str(error)
