@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -168,12 +169,25 @@ async def load(host: HostRecord, network: NetworkRecord) -> None:
         HypervisorError: When QEMU does not take it. It stays as it is.
     """
     path = SuspendedFiles(host.files.suspended).state
+    size = (await anyio.Path(path).stat()).st_size
+
+    def advance(done: int) -> None:
+        report(
+            "resume",
+            f"loading the memory of {host.name}",
+            cluster=host.clustername,
+            host=host.name,
+            fraction=min(1.0, done / size),
+            bytes_done=done,
+            bytes_total=size,
+        )
+
     try:
         with await anyio.to_thread.run_sync(path.open, "rb") as file:
             async with monitor(network.sockets.monitor(host.id)) as qemu:
                 await qemu.give_file("state", file)
                 await qemu.execute("migrate-incoming", uri="fd:state")
-            await moved(host, network, file)
+            await moved(host, network, file, advance)
     except HypervisorError as error:
         error.hint = (
             "Start it again; or give up what is in its memory with force_stop(), and start "
@@ -219,7 +233,12 @@ async def set_right(host: HostRecord, network: NetworkRecord) -> None:
         report(WARNING, message, cluster=host.clustername, host=host.name)
 
 
-async def moved(host: HostRecord, network: NetworkRecord, file: IO[bytes]) -> None:
+async def moved(
+    host: HostRecord,
+    network: NetworkRecord,
+    file: IO[bytes],
+    advance: Callable[[int], None],
+) -> None:
     """Wait until QEMU has written or read all of a state.
 
     Args:
@@ -227,6 +246,7 @@ async def moved(host: HostRecord, network: NetworkRecord, file: IO[bytes]) -> No
         network: Its network.
         file: The state. It has one position for QEMU and for us, which tells how far
             QEMU is.
+        advance: Called with the number of bytes moved so far, whenever it has grown.
 
     Raises:
         HypervisorError: When it failed, or nothing was moved for too long.
@@ -239,6 +259,7 @@ async def moved(host: HostRecord, network: NetworkRecord, file: IO[bytes]) -> No
         position = os.lseek(file.fileno(), 0, os.SEEK_CUR)
         if position != last:
             last, since = position, anyio.current_time()
+            advance(position)
         elif anyio.current_time() - since > STALL_TIMEOUT:
             raise HypervisorError(
                 f"QEMU moved nothing of the state of {host.name!r} for {STALL_TIMEOUT:.0f} s",

@@ -106,7 +106,6 @@ async def _let_run_on(network: NetworkRecord, host: HostRecord) -> None:
 
 async def _write(network: NetworkRecord, host: HostRecord, conditions: Conditions) -> Suspension:
     """Let QEMU write down a host that stands still, to the disk."""
-    report("suspend", f"writing the memory of {host.name}", host=host.name)
     files = SuspendedFiles(host.files.suspended)
     try:
         await _move(network, host, files)
@@ -132,8 +131,13 @@ async def _move(network: NetworkRecord, host: HostRecord, files: SuspendedFiles)
             await qemu.execute("migrate-set-parameters", **{"max-bandwidth": _NO_LIMIT})
             await qemu.give_file("state", file)
             await qemu.execute("migrate", uri="fd:state")
-        await suspended.moved(host, network, file)
+        await suspended.moved(host, network, file, partial(_tell, host))
     await anyio.to_thread.run_sync(state.sync_file, files.state)
+
+
+def _tell(host: HostRecord, done: int) -> None:
+    message = f"writing the memory of {host.name}"
+    report("suspend", message, cluster=host.clustername, host=host.name, bytes_done=done)
 
 
 async def _end(host: HostRecord) -> None:
