@@ -178,7 +178,7 @@ async def test_a_suspend_that_fails_or_is_cancelled_lets_all_hosts_run_on(
         return await check(place)
 
     monkeypatch.setattr(suspending.suspended, "checked_size", refuse_the_second)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(kutti.HypervisorError, match="No space"):
         await driver.suspend_cluster(*PLACE)
     assert await _statuses(driver) == _RUNNING
     assert not any(host.files.suspended.exists() for host in await _records())

@@ -17,6 +17,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -24,7 +25,12 @@ from typing import IO
 import anyio
 import anyio.to_thread
 
-from kutti_sdk.core.errors import CheckpointMismatchError, CorruptStateError, HypervisorError
+from kutti_sdk.core.errors import (
+    CheckpointMismatchError,
+    CorruptStateError,
+    HypervisorError,
+    StateError,
+)
 from kutti_sdk.core.events import WARNING, report
 from kutti_sdk.drivers.qemu import resume
 from kutti_sdk.drivers.qemu.binaries import Qemu
@@ -128,11 +134,12 @@ async def usable_suspension(host: HostRecord, qemu: Qemu, image: LocalImage) -> 
 
     Raises:
         CheckpointMismatchError: When it cannot go on under the QEMU of this machine.
+        StateError: When it cannot be read now.
     """
     try:
         found = await _checked(host)
-    except (CorruptStateError, OSError) as error:
-        message = f"{host.name} boots, because what was in its memory is lost: {_words(error)}"
+    except CorruptStateError as error:
+        message = f"{host.name} boots, because what was in its memory is lost: {error.message}"
         _log.warning("%s", message)
         report(WARNING, message, cluster=host.clustername, host=host.name)
         await anyio.to_thread.run_sync(drop_suspension, host.files)
@@ -162,12 +169,25 @@ async def load(host: HostRecord, network: NetworkRecord) -> None:
         HypervisorError: When QEMU does not take it. It stays as it is.
     """
     path = SuspendedFiles(host.files.suspended).state
+    size = (await anyio.Path(path).stat()).st_size
+
+    def advance(done: int) -> None:
+        report(
+            "resume",
+            f"loading the memory of {host.name}",
+            cluster=host.clustername,
+            host=host.name,
+            fraction=min(1.0, done / size),
+            bytes_done=done,
+            bytes_total=size,
+        )
+
     try:
         with await anyio.to_thread.run_sync(path.open, "rb") as file:
             async with monitor(network.sockets.monitor(host.id)) as qemu:
                 await qemu.give_file("state", file)
                 await qemu.execute("migrate-incoming", uri="fd:state")
-            await moved(host, network, file)
+            await moved(host, network, file, advance)
     except HypervisorError as error:
         error.hint = (
             "Start it again; or give up what is in its memory with force_stop(), and start "
@@ -213,7 +233,12 @@ async def set_right(host: HostRecord, network: NetworkRecord) -> None:
         report(WARNING, message, cluster=host.clustername, host=host.name)
 
 
-async def moved(host: HostRecord, network: NetworkRecord, file: IO[bytes]) -> None:
+async def moved(
+    host: HostRecord,
+    network: NetworkRecord,
+    file: IO[bytes],
+    advance: Callable[[int], None],
+) -> None:
     """Wait until QEMU has written or read all of a state.
 
     Args:
@@ -221,6 +246,7 @@ async def moved(host: HostRecord, network: NetworkRecord, file: IO[bytes]) -> No
         network: Its network.
         file: The state. It has one position for QEMU and for us, which tells how far
             QEMU is.
+        advance: Called with the number of bytes moved so far, whenever it has grown.
 
     Raises:
         HypervisorError: When it failed, or nothing was moved for too long.
@@ -233,6 +259,7 @@ async def moved(host: HostRecord, network: NetworkRecord, file: IO[bytes]) -> No
         position = os.lseek(file.fileno(), 0, os.SEEK_CUR)
         if position != last:
             last, since = position, anyio.current_time()
+            advance(position)
         elif anyio.current_time() - since > STALL_TIMEOUT:
             raise HypervisorError(
                 f"QEMU moved nothing of the state of {host.name!r} for {STALL_TIMEOUT:.0f} s",
@@ -295,13 +322,19 @@ async def _checked(host: HostRecord) -> Suspension | None:
     report("resume", f"checking what was in the memory of {host.name}", host=host.name)
     if found.disk != host.disk:
         raise CorruptStateError(f"it belongs to disk {found.disk}, which was {host.disk} since")
-    size, digest = await checked_size(files)
+    try:
+        size, digest = await checked_size(files)
+    except FileNotFoundError as error:
+        raise CorruptStateError("it is gone") from error
+    except OSError as error:  # it may be readable another time, and is too good to be given up
+        raise StateError(
+            f"what is in the memory of {host.name!r} cannot be read: {error.strerror}",
+            hint="Mend that and start it again, or call force_stop(); then it boots.",
+            driver="qemu",
+            host=host.name,
+        ) from error
     if size != found.size:
         raise CorruptStateError(f"it has {size} bytes and not {found.size}")
     if digest != found.sha256:
         raise CorruptStateError("it does not have the checksum that it was written with")
     return found
-
-
-def _words(error: CorruptStateError | OSError) -> str:
-    return error.message if isinstance(error, CorruptStateError) else str(error)

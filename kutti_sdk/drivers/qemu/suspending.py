@@ -106,8 +106,23 @@ async def _let_run_on(network: NetworkRecord, host: HostRecord) -> None:
 
 async def _write(network: NetworkRecord, host: HostRecord, conditions: Conditions) -> Suspension:
     """Let QEMU write down a host that stands still, to the disk."""
-    report("suspend", f"writing the memory of {host.name}", host=host.name)
     files = SuspendedFiles(host.files.suspended)
+    try:
+        await _move(network, host, files)
+        size, digest = await suspended.checked_size(files)
+    except OSError as error:
+        raise HypervisorError(
+            f"what is in the memory of {host.name!r} could not be written: {error.strerror}",
+            hint=f"See whether the disk that holds {files.folder} is full or broken.",
+            driver="qemu",
+            host=host.name,
+        ) from error
+    return Suspension(
+        conditions=conditions, disk=host.disk, size=size, sha256=digest, created=time.time()
+    )
+
+
+async def _move(network: NetworkRecord, host: HostRecord, files: SuspendedFiles) -> None:
     with await anyio.to_thread.run_sync(files.state.open, "xb") as file:
         async with monitor(network.sockets.monitor(host.id)) as qemu:
             # What was chosen for an earlier checkpoint would hold still.
@@ -116,12 +131,13 @@ async def _write(network: NetworkRecord, host: HostRecord, conditions: Condition
             await qemu.execute("migrate-set-parameters", **{"max-bandwidth": _NO_LIMIT})
             await qemu.give_file("state", file)
             await qemu.execute("migrate", uri="fd:state")
-        await suspended.moved(host, network, file)
+        await suspended.moved(host, network, file, partial(_tell, host))
     await anyio.to_thread.run_sync(state.sync_file, files.state)
-    size, digest = await suspended.checked_size(files)
-    return Suspension(
-        conditions=conditions, disk=host.disk, size=size, sha256=digest, created=time.time()
-    )
+
+
+def _tell(host: HostRecord, done: int) -> None:
+    message = f"writing the memory of {host.name}"
+    report("suspend", message, cluster=host.clustername, host=host.name, bytes_done=done)
 
 
 async def _end(host: HostRecord) -> None:

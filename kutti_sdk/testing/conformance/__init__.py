@@ -20,6 +20,7 @@ longer for, is said by class attributes; see `ConformanceHooks`.
 
 from kutti_sdk.testing.conformance.bad_input import BadInput
 from kutti_sdk.testing.conformance.cancellation import Cancellation
+from kutti_sdk.testing.conformance.checkpoint_bundles import CheckpointBundles
 from kutti_sdk.testing.conformance.checkpoints import Checkpoints, SavedGuests
 from kutti_sdk.testing.conformance.driver import DriverItself
 from kutti_sdk.testing.conformance.guests import Guests
@@ -46,6 +47,7 @@ class DriverConformance(
     Guests,
     Checkpoints,
     SavedGuests,
+    CheckpointBundles,
     Suspension,
     SuspendedGuests,
 ):

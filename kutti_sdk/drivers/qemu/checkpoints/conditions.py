@@ -84,7 +84,7 @@ async def refuse_mismatch(saved: Conditions, qemu: Qemu, kernel: Path | None) ->
 
 def _mismatch(what: str, before: str, now: str) -> CheckpointMismatchError:
     return CheckpointMismatchError(
-        f"the checkpoint was saved with {what} {before}, and here it is {now}",
+        f"the hosts were saved with {what} {before}, and here it is {now}",
         hint="It can be used where all is as it was, or QEMU newer.",
         driver="qemu",
     )

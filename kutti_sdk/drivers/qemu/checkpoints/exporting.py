@@ -14,7 +14,9 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from kutti_sdk.core.errors import NotEnoughDiskError
 from kutti_sdk.core.events import report
+from kutti_sdk.core.sizes import format_size
 from kutti_sdk.drivers.qemu import records
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.checkpoints import store
@@ -78,10 +80,23 @@ async def export_checkpoint(
     async with store.changing(network, clustername):
         saved = await load_checkpoint(network, clustername, name)
         files = checkpoint_files(network.files, clustername, name)
+        await anyio.to_thread.run_sync(_check_space, saved, files)
         report("export", f"compressing the memory of {name}", cluster=clustername)
         async with _memories(saved, files, store.beside(files).folder) as memories:
             bundle = await _lay_out(saved, files, memories, description)
             await write_bundle(bundle, target, replace=replace, mode=_PRIVATE)
+
+
+def _check_space(saved: CheckpointRecord, files: CheckpointFiles) -> None:
+    free = shutil.disk_usage(files.folder).free
+    if saved.memory > free:
+        raise NotEnoughDiskError(
+            f"compressing the memory may take {format_size(saved.memory)} for a while, and "
+            f"{format_size(free)} are left",
+            hint=f"Make room on the disk that holds {files.folder}.",
+            driver="qemu",
+            cluster=saved.clustername,
+        )
 
 
 @asynccontextmanager
