@@ -200,6 +200,7 @@ async def _run_state(record: HostRecord, identity: processes.ProcessIdentity) ->
 async def _serve(network: NetworkRecord, record: HostRecord) -> None:
     qemu = await find_qemu()
     async with locked(network.files.lock):
+        await forwards.begin_change(network)  # a new gateway knows none of them
         await ensure_services(qemu, network, await records.load_hosts(network.name))
         failures = await forwards.reconcile(network)
     for forward in record.forwards:
