@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help quickstart test slow fuzz lint docs bench clean
+.PHONY: help quickstart test slow torture fuzz lint docs bench clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -34,6 +34,12 @@ slow: $(VENV)/.installed-dev ## The tests that make test leaves out, since they 
 fuzz: $(VENV)/.installed-dev ## Look for inputs that parsers do not bear; SECONDS=20 for each, TARGETS=all
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	$(BIN)/python tests/fuzz/run_fuzzers.py --seconds $(or $(SECONDS),20) $(TARGETS)
+
+torture: $(VENV)/.installed-dev ## Every fault at every point, for hours, and the table of it
+	$(SUDO) tests/install-system-packages
+	records=$$(mktemp) && trap 'rm "$$records"' EXIT; \
+	KUTTI_TORTURE=all KUTTI_TORTURE_RECORDS=$$records $(BIN)/python -m pytest tests/torture || status=$$?; \
+	$(BIN)/python tests/torture/reliability_table.py "$$records"; exit $${status:-0}
 
 lint: $(VENV)/.installed-dev ## Style, types, and imports that run one way
 	$(BIN)/ruff check .

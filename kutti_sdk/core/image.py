@@ -179,7 +179,7 @@ class VMImage(Displayed, ABC):
 
     @abstractmethod
     async def purge_local(self) -> None:
-        """Remove the local copy.
+        """Remove the local copy, and what interrupted downloads left of it.
 
         Raises:
             ImageInUseError: When a host still uses it.

@@ -1,6 +1,6 @@
 """The operations that are tried with faults, and what must be possible after any fault.
 
-An operation more is one line more in `CLUSTER_OPERATIONS` or `IMAGE_OPERATIONS`.
+An operation more is one line more in one of the tables below.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ forward, over all networks, whether its host runs or not.
 from __future__ import annotations
 
 import errno
+import logging
 import re
 import socket
 from collections.abc import Iterable
@@ -20,6 +21,7 @@ import psutil
 from kutti_sdk.core.errors import (
     HypervisorError,
     InvalidPortError,
+    LockTimeoutError,
     PortInUseError,
     PortNotForwardedError,
 )
@@ -35,6 +37,8 @@ from kutti_sdk.drivers.qemu.qmp import Monitor, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import SLIRP, gateway_identity
 from kutti_sdk.runtime.locks import locked
+
+_log = logging.getLogger(__name__)
 
 # A line of the human monitor's "info usernet" about a forward: where it
 # listens, and where it leads.
@@ -143,13 +147,12 @@ async def begin_change(network: NetworkRecord) -> None:
 async def settle() -> None:
     """Tell the gateways what somebody could not tell them who was killed meanwhile."""
     for network in await records.load_networks():
-        files = network.files
-        if await anyio.Path(files.forwards_pending).exists():
-            async with locked(files.lock):
-                if await anyio.Path(files.forwards_pending).exists():
-                    await reconcile(network)
-                elif not await anyio.Path(files.record).exists():  # deleted meanwhile
-                    await anyio.Path(files.lock).unlink(missing_ok=True)
+        if await anyio.Path(network.files.forwards_pending).exists():
+            try:
+                await _settle(network)
+            except (HypervisorError, LockTimeoutError) as error:
+                # A cluster that is in trouble does not hurt others.
+                _log.warning("forwards of network %s are still pending: %s", network.name, error)
 
 
 async def reconcile(network: NetworkRecord) -> dict[PortForward, str]:
@@ -223,6 +226,15 @@ def parse_forwards(text: str) -> set[tuple[PortForward, str]]:
         )
         for match in _FORWARD_LINE.finditer(text)
     }
+
+
+async def _settle(network: NetworkRecord) -> None:
+    files = network.files
+    async with locked(files.lock):
+        if await anyio.Path(files.forwards_pending).exists():
+            await reconcile(network)
+        elif not await anyio.Path(files.record).exists():  # deleted meanwhile
+            await anyio.Path(files.lock).unlink(missing_ok=True)
 
 
 async def _tell_gateway(network: NetworkRecord) -> dict[PortForward, str]:

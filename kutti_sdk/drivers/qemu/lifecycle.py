@@ -133,6 +133,7 @@ async def serve(network: NetworkRecord, record: HostRecord) -> None:
     """
     qemu = await find_qemu()
     async with locked(network.files.lock):
+        await forwards.begin_change(network)  # a new gateway knows none of them
         await ensure_services(qemu, network, await records.load_hosts(network.name))
         failures = await forwards.reconcile(network)
     for forward in record.forwards:
