@@ -328,9 +328,9 @@ async def test_many_new_hosts_get_a_template_first_and_a_few_do_not(
 ) -> None:
     monkeypatch.setattr(making.os, "cpu_count", lambda: 2)
     size = HostSize.parse(**SIZE)
-    await driver.prepare_hosts("1.34", [size] * 2)
+    await driver.prepare_hosts("1.34", [size] * 4)
     assert agent.boots == 0
-    await driver.prepare_hosts("1.34", [size] * 3)
+    await driver.prepare_hosts("1.34", [size] * 5)
     assert agent.boots == 1
 
 
