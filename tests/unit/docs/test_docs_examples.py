@@ -42,7 +42,7 @@ def test_no_example_is_overlooked() -> None:
 
 def test_the_ways_to_skip_an_example_are_few() -> None:
     left_out = [example for page in pages() for example in examples(page) if not example.runs]
-    assert len(left_out) <= 8
+    assert len(left_out) <= 9
 
 
 _NOT_FOR_READERS = re.compile(r"/root/(?!site|greeting)|/home/|/tmp/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,9 @@ def test_no_word_of_a_host_leads_elsewhere(
     tmp_path: Path, record: BundleRecord, change: dict[str, str]
 ) -> None:
     (host,) = record.checkpoint.hosts
-    changed = replace(host, **change)  # type: ignore[arg-type]
+    changed = copy(host)
+    for name, value in change.items():
+        object.__setattr__(changed, name, value)  # a record refuses some of them itself
     files = zip(record.files, expected_files(changed), strict=True)
     bad = replace(
         record,

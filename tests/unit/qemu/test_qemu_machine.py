@@ -6,10 +6,13 @@ import base64
 import os
 import re
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kutti_sdk.core.host import HostSize
+from kutti_sdk.core.sizes import MiB
 from kutti_sdk.drivers.qemu.binaries import Qemu
 from kutti_sdk.drivers.qemu.firmware import EfiFirmware, FirmwareFile
 from kutti_sdk.drivers.qemu.identity import foreign_lines, nobodys_smbios_string, smbios_string
@@ -166,12 +169,14 @@ def test_the_host_of_a_template_has_keys_and_no_address(host: HostRecord) -> Non
 def test_a_host_with_a_file_as_its_memory_boots_in_it_unless_a_state_comes_with_it(
     host: HostRecord, network: NetworkRecord
 ) -> None:
+    small = replace(host, size=HostSize(memory=512 * MiB))
+
     def command(memory: Memory | None) -> str:
         outlets = host_outlets(host, network)
         return " ".join(
             host_command(
                 _QEMU,
-                host,
+                small,
                 outlets,
                 accelerator="tcg",
                 manifest=_manifest(None),

@@ -116,7 +116,7 @@ def nobody(image: LocalImage, size: HostSize, uuid: UUID) -> HostRecord:
         image=image.checksum,
         uuid=str(uuid),
         mac="52:54:00:00:00:01",
-        address="",
+        address="0.0.0.0",  # noqa: S104 - none
         size=size,
         ssh_user=image.manifest.ssh_user,
         host_key="",
