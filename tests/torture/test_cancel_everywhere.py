@@ -12,6 +12,7 @@ from leftovers import assert_clean, assert_soon_none, files_below, more_than, op
 from share import a_share_of, points, stride
 from torture_records import Record, recorded
 from tortured_operations import (
+    CHECKPOINT_OPERATIONS,
     CLUSTER_ENDS,
     GUEST_OPERATIONS,
     HOST_OPERATIONS,
@@ -44,7 +45,9 @@ def lab(workspace: Path, tmp_path: Path) -> Lab:
 
 
 @pytest.mark.parametrize("end", CLUSTER_ENDS, ids=name_of)
-@pytest.mark.parametrize("operation", [*HOST_OPERATIONS, *GUEST_OPERATIONS], ids=name_of)
+@pytest.mark.parametrize(
+    "operation", [*HOST_OPERATIONS, *GUEST_OPERATIONS, *CHECKPOINT_OPERATIONS], ids=name_of
+)
 async def test_a_cluster_survives(
     operation: Operation, end: Act, lab: Lab, workspace: Path, anyio_backend: str
 ) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
 from kutti_sdk.clusters.attachment import list_clusters
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.spec import ClusterSpec
@@ -81,6 +83,19 @@ async def stopped(lab: Lab) -> None:
     await lab.cluster.force_stop()
 
 
+async def saved(lab: Lab) -> None:
+    """Begin with a running cluster that has one checkpoint."""
+    await lab.spec.ensure()
+    await _forget(lab)
+    await lab.cluster.checkpoint("one")
+
+
+async def suspended(lab: Lab) -> None:
+    """Begin with the cluster suspended."""
+    await lab.spec.ensure()
+    await lab.cluster.suspend()
+
+
 async def fetch(lab: Lab) -> None:
     """Bring the image here."""
     await (await lab.driver.get_image(lab.k8s_version)).fetch()
@@ -121,6 +136,23 @@ async def _export(lab: Lab) -> None:
     await image.export(lab.folder / "exported", replace=True)
 
 
+async def _forget(lab: Lab) -> None:
+    for checkpoint in await lab.cluster.checkpoints():
+        await checkpoint.delete()
+
+
+async def _save(lab: Lab) -> None:
+    await _forget(lab)
+    await lab.cluster.checkpoint("one")
+
+
+async def _clone(lab: Lab) -> None:
+    (checkpoint,) = await lab.cluster.checkpoints()
+    copy = await checkpoint.clone("passing")
+    with anyio.CancelScope(shield=True):  # what is tried is over
+        await copy.delete()
+
+
 HOST_OPERATIONS = (
     Operation("ensure", no_cluster, lambda lab: lab.spec.ensure()),
     Operation("ensure what was changed", running, lambda lab: changed(lab.spec).ensure()),
@@ -143,6 +175,15 @@ GUEST_OPERATIONS = (
     Operation("put and get", running, _copy),
 )
 """Operations that talk to the system inside."""
+
+CHECKPOINT_OPERATIONS = (
+    Operation("checkpoint", running, _save),
+    Operation("restore", saved, lambda lab: lab.cluster.restore("one")),
+    Operation("clone", saved, _clone),
+    Operation("suspend", running, lambda lab: lab.cluster.suspend()),
+    Operation("resume", suspended, lambda lab: lab.cluster.resume()),
+)
+"""Operations on the memory of hosts."""
 
 IMAGE_OPERATIONS = (
     Operation("fetch", purge, fetch),
