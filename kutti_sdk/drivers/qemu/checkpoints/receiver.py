@@ -92,7 +92,7 @@ async def receiving(
     )
     receiver = Receiver(host, _socket(host, network.sockets, "in"), outlets.monitor, files)
     try:
-        await processes.start_daemon(command, outlets.pid, mark=host.uuid)
+        await processes.start_daemon(command, outlets.pid, mark=str(outlets.pid))
         async with monitor(receiver.monitor) as receiving_qemu:
             await receiving_qemu.execute("migrate-incoming", uri=f"unix:{receiver.entrance}")
         yield receiver
@@ -109,7 +109,7 @@ async def end_receiver(host: HostRecord, network: NetworkRecord, pidfile: Path) 
         network: Its network.
         pidfile: Where it wrote its process id.
     """
-    identity = processes.identity_from_pidfile(pidfile, mark=host.uuid)
+    identity = processes.identity_from_pidfile(pidfile, mark=str(pidfile))
     if identity is not None:
         await processes.terminate(identity)
     sockets = [_socket(host, network.sockets, what) for what in ("qmp", "qga", "card", "in")]
