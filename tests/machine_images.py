@@ -1,7 +1,7 @@
 """The images that virtual machines of the tests start from, kept in a workspace of theirs.
 
-A fresh clone builds them, a second run finds them. Run as a program it builds all of
-them ahead, while tests that need none are run::
+A fresh clone builds them, a second run finds them. Run as a program it builds those of
+`make test` ahead, while tests that need none are run; tests build the others::
 
     python tests/machine_images.py
 """
@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import anyio
-import kubernetes_bundle
 import ova_builder
 
 from kutti_sdk.images.builder import NodeImageRecipe
@@ -40,19 +38,11 @@ async def ensure_node_image() -> None:
         await build_into_store(NodeImageRecipe())
 
 
-async def _build_all() -> None:
-    await ensure_node_image()
-    if kubernetes_bundle.BUNDLE.is_dir():
-        with TemporaryDirectory() as folder:
-            await kubernetes_bundle.find_or_build(Path(folder))
-
-
 def main() -> None:
-    """Build all that is not there."""
+    """Build what `make test` needs and is not there."""
     set_workspace(VM_WORKSPACE)
-    anyio.run(_build_all)
+    anyio.run(ensure_node_image)
     ova_builder.build_ova(OVA_FOLDER, ova_builder.WITH_CREDENTIALS, "bios")
-    ova_builder.build_ova(OVA_FOLDER, ova_builder.WITHOUT_CREDENTIALS, "efi")
 
 
 if __name__ == "__main__":

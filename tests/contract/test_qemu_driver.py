@@ -99,6 +99,11 @@ class TestQemuDriver(DriverConformance):
 class TestQemuGuests(Guests, SavedGuests, SuspendedGuests):
     k8s_version = "none"
 
+    @pytest.fixture(params=["asyncio", pytest.param("trio", marks=pytest.mark.slow)])
+    def anyio_backend(self, request: pytest.FixtureRequest) -> str:
+        """Run these under one backend where time counts: hosts do not know which it is."""
+        return str(request.param)
+
     @pytest.fixture(scope="class")
     @classmethod
     def driver(cls, vm_workspace: Path) -> QemuDriver:  # noqa: ARG003 - has the image

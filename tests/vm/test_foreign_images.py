@@ -61,6 +61,7 @@ async def test_an_ova_boots_by_bios_and_takes_its_identity_from_credentials(
     assert "enrol" not in {event.phase for event in events}
 
 
+@pytest.mark.slow
 async def test_an_older_system_boots_by_efi_and_is_set_up_over_its_published_user_once(
     version: str, scratch: str, vm_workspace: Path
 ) -> None:

@@ -1,8 +1,8 @@
 """Kubernetes on real virtual machines: one cluster that lives through all of it.
 
 The tests stand in the order of a cluster's life, and each leaves the cluster to the
-next. Under emulation the whole takes ten minutes, so that some are slow ones, which
-`make test` leaves out.
+next. Under emulation the whole takes a quarter of an hour, so that `make test` leaves
+them out; `make slow` has them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from kutti_sdk.images.store import LocalImage
 
 pytestmark = [
     pytest.mark.anyio,
+    pytest.mark.slow,
     pytest.mark.timeout(1800),
     pytest.mark.skipif(not BUNDLE.is_dir(), reason=f"there is no Kubernetes in {BUNDLE}"),
 ]
@@ -181,7 +182,6 @@ async def test_pods_on_two_nodes_reach_each_other_and_are_reached(web: kutti.Clu
     assert await _page(web) in {pod["metadata"]["name"] for pod in pods}
 
 
-@pytest.mark.slow
 async def test_a_node_that_is_added_joins(web: kutti.Cluster) -> None:
     await web.add_node("node3", memory="1GiB", stall_timeout=PATIENCE)
     assert (await web.status()).summary == "3 of 3 running, 3 Ready"
@@ -197,7 +197,6 @@ async def test_a_node_that_is_added_joins(web: kutti.Cluster) -> None:
     assert page.stdout.strip() == there["metadata"]["name"]
 
 
-@pytest.mark.slow
 async def test_a_node_that_is_removed_is_gone_from_kubernetes(web: kutti.Cluster) -> None:
     await web.kubectl("scale deployment/web --replicas=2", check=True)
     await web.remove_node("node3")
@@ -208,7 +207,6 @@ async def test_a_node_that_is_removed_is_gone_from_kubernetes(web: kutti.Cluster
     assert "192.168.125.12" in routes.stdout
 
 
-@pytest.mark.slow
 async def test_it_comes_back_ready(web: kutti.Cluster) -> None:
     await web.stop(timeout=180)
     await web.start(stall_timeout=PATIENCE)

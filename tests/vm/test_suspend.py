@@ -11,6 +11,7 @@ import kutti_sdk as kutti
 
 pytestmark = [
     pytest.mark.anyio,
+    pytest.mark.slow,  # `make test` has single hosts that go on, and what goes wrong
     pytest.mark.parametrize("anyio_backend", ["asyncio"]),
 ]
 
