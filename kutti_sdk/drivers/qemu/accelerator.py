@@ -21,7 +21,7 @@ from kutti_sdk.core.errors import CorruptStateError, DriverUnavailableError, Hyp
 from kutti_sdk.core.events import report
 from kutti_sdk.core.sizes import MiB
 from kutti_sdk.drivers.qemu.binaries import Qemu
-from kutti_sdk.drivers.qemu.machine import base_arguments, room_to_boot
+from kutti_sdk.drivers.qemu.machine import base_arguments
 from kutti_sdk.runtime import processes, state
 from kutti_sdk.runtime.directories import cache_dir
 from kutti_sdk.runtime.locks import locked
@@ -170,7 +170,7 @@ async def probe(qemu: Qemu, accelerator: str, kernel: Path) -> bool:
         console = Path(folder) / "console"
         command = [
             qemu.system,
-            *base_arguments(accelerator, translated=room_to_boot(_MEMORY)),
+            *base_arguments(accelerator, memory=_MEMORY),
             *("-m", f"{_MEMORY // MiB}M", "-no-reboot"),
             *("-serial", f"file:{console}"),
             *("-kernel", str(kernel)),

@@ -34,7 +34,6 @@ CPU_MODELS = {"tcg": f"qemu64,{_EMULATED_FEATURES}"}
 _EMULATED_KERNEL = "mitigations=off highres=off psi=0 norandmaps"
 
 _LEAST_TRANSLATED = 128 * MiB  # room for the code of a boot, with two new beginnings
-_LEAST_RESUMED = 24 * MiB
 _MOST_TRANSLATED = 1024 * MiB
 _LARGE = 1024 * MiB  # bytes of memory from which on the code of large programs is expected
 
@@ -172,14 +171,10 @@ def host_command(
     Returns:
         Program and arguments.
     """
-    boots = memory is None or not memory.is_saved
     command = [
         qemu.system,
         *("-name", f"{host.clustername}-{host.name}", "-uuid", host.uuid),
-        *base_arguments(
-            accelerator,
-            translated=(room_to_boot if boots else room_to_go_on)(host.size.memory),
-        ),
+        *base_arguments(accelerator, memory=host.size.memory),
         *("-smp", str(host.size.cpus), "-m", f"{host.size.memory // MiB}M"),
         *("-rtc", "base=utc", "-smbios", f"type=11,path={escaped(outlets.identity)}"),
         *("-blockdev", outlets.disk),
@@ -219,55 +214,28 @@ def host_command(
     return command
 
 
-def base_arguments(accelerator: str, *, translated: int) -> list[str]:
+def base_arguments(accelerator: str, *, memory: int) -> list[str]:
     """Give the arguments that decide how fast a kernel runs, and whether it does.
 
     Args:
         accelerator: Name of an accelerator.
-        translated: Bytes for translated code, where code is translated.
+        memory: Bytes of memory that the guest has.
 
     Returns:
         Machine type, accelerator and CPU model, with nothing that QEMU adds unasked.
     """
-    options = f",tb-size={translated // MiB}" if accelerator == "tcg" else ""
+    options = ""
+    if accelerator == "tcg":
+        # Left alone, QEMU fills up to 1 GiB with translated code, however small the guest.
+        # All is translated anew when the room is full: a control plane of Kubernetes, which
+        # has no less than 1700 MB, fills 512 MiB three times.
+        share = memory // 4 if memory < _LARGE else memory // 2
+        options = f",tb-size={min(max(share, _LEAST_TRANSLATED), _MOST_TRANSLATED) // MiB}"
     return [
         *("-nodefaults", "-no-user-config", "-display", "none"),
         *("-machine", "pc", "-accel", accelerator + options),
         *("-cpu", cpu_model(accelerator)),
     ]
-
-
-def room_to_boot(memory: int) -> int:
-    """Tell how much translated code a host may have that boots.
-
-    Left alone, QEMU fills up to 1 GiB with it, however small the host. All is translated
-    anew when the room is full: a control plane of Kubernetes, which has no less than 1700
-    MB, fills 512 MiB three times.
-
-    Args:
-        memory: Bytes of memory that the host has.
-
-    Returns:
-        Bytes.
-    """
-    share = memory // 4 if memory < _LARGE else memory // 2
-    return min(max(share, _LEAST_TRANSLATED), _MOST_TRANSLATED)
-
-
-def room_to_go_on(memory: int) -> int:
-    """Tell how much translated code a host may have that goes on from a saved state.
-
-    It has no boot to translate. There may be many small ones, which share what they have
-    of memory, and nothing of this; a large one is expected to run large programs.
-
-    Args:
-        memory: Bytes of memory that the host has.
-
-    Returns:
-        Bytes.
-    """
-    share = memory // 16 if memory < _LARGE else memory // 2
-    return min(max(share, _LEAST_RESUMED), _MOST_TRANSLATED)
 
 
 def cpu_model(accelerator: str) -> str:
