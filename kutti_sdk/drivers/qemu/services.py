@@ -182,4 +182,5 @@ def _switch_config(network: NetworkRecord, hosts: list[HostRecord]) -> SwitchCon
             Lease(host.name, parse_mac(host.mac), IPv4Address(host.address), port=host.id)
             for host in hosts
         ),
+        consoles=tuple(host.files.console for host in hosts),
     )

@@ -51,6 +51,7 @@ def make_config(folder: Path) -> SwitchConfig:
         domain="lab.kutti",
         log=folder / "switch.log",
         leases=(NODE1, NODE2),
+        consoles=(folder / "console.log",),
         resolv_conf=folder / "resolv.conf",
     )
 

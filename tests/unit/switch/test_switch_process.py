@@ -122,7 +122,7 @@ def test_a_bad_file_at_sighup_is_logged_and_changes_nothing(
     switch.config_path.write_text("{")
     switch.reload("going on with the old configuration")
     switch.config_path.write_text(good.replace("192.168.125.", "192.168.126."))
-    switch.reload("only leases and domain can change")
+    switch.reload("only hosts and domain can change")
     assert node1.heard() == []
 
 

@@ -65,6 +65,7 @@ class SwitchConfig:
         domain: Search domain; `<hostname>.<domain>` is answered by the switch.
         log: File that the log is appended to.
         leases: The hosts; all others get no address.
+        consoles: What the hosts write to their serial consoles; kept short.
         resolv_conf: File whose `nameserver` lines say where other names are asked for.
         resolver_port: UDP port of those name servers.
     """
@@ -78,6 +79,7 @@ class SwitchConfig:
     domain: str
     log: Path
     leases: tuple[Lease, ...] = ()
+    consoles: tuple[Path, ...] = ()
     resolv_conf: Path = Path("/etc/resolv.conf")
     resolver_port: int = 53
 
@@ -88,7 +90,9 @@ class SwitchConfig:
 
     def can_become(self, other: SwitchConfig) -> bool:
         """Tell whether a running switch can take over `other`: hosts and domain may differ."""
-        return self == replace(other, leases=self.leases, domain=self.domain)
+        return self == replace(
+            other, leases=self.leases, consoles=self.consoles, domain=self.domain
+        )
 
     def to_json(self) -> str:
         """Return the text that `load` reads back to an equal value."""
@@ -111,6 +115,7 @@ class SwitchConfig:
             "domain": self.domain,
             "log": str(self.log),
             "leases": leases,
+            "consoles": [str(console) for console in self.consoles],
             "resolv_conf": str(self.resolv_conf),
             "resolver_port": self.resolver_port,
         }
@@ -143,6 +148,7 @@ def _read(document: object) -> SwitchConfig:
         domain=_parsed(_domain, fields, "domain"),
         log=_path(fields, "log"),
         leases=_leases(fields.get("leases", [])),
+        consoles=_paths(fields, "consoles"),
         resolv_conf=_path(fields, "resolv_conf", "/etc/resolv.conf"),
         resolver_port=_udp_port(fields.get("resolver_port", 53)),
     )
@@ -168,6 +174,13 @@ def _path(fields: dict[str, Any], key: str, default: str | None = None) -> Path:
     if not path.is_absolute():
         raise ValueError(f"{key}: must be an absolute path, not {str(path)!r}")
     return path
+
+
+def _paths(fields: dict[str, Any], key: str) -> tuple[Path, ...]:
+    texts = fields.get(key, [])
+    if not isinstance(texts, list):
+        raise ValueError(f"{key}: must be a list")
+    return tuple(_path({key: text}, key) for text in texts)
 
 
 def _parsed(parse: Callable[[str], _T], fields: dict[str, Any], key: str) -> _T:

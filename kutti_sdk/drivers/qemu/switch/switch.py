@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from .config import load
+from .consoles import LOOK_SECONDS, shorten
 from .errors import ConfigError, NetworkGoneError
 from .fabric import Fabric
 from .guard import Guard
@@ -48,6 +49,7 @@ class Switch:
         self._services = Services(config, self._relay, self._fabric.deliver)
         self._links = Links(config.ports_dir, config.gateway_socket, self._fabric, self._selector)
         self._next_housekeeping = 0.0
+        self._next_look = 0.0
         self._wake_up = self._catch_signals()
         self._links.scan()
 
@@ -76,6 +78,9 @@ class Switch:
         if now >= self._next_housekeeping:
             self._fabric.expire()
             self._next_housekeeping = now + _HOUSEKEEPING_SECONDS
+        if now >= self._next_look:
+            shorten(self._config.consoles)
+            self._next_look = now + LOOK_SECONDS
 
     def _take(self, frame: bytes) -> bool:
         # Fabric and services need each other, and one of them has to be made first.
@@ -104,7 +109,7 @@ class Switch:
         try:
             config = load(self._path)
             if not self._config.can_become(config):
-                raise ConfigError(f"{self._path}: only leases and domain can change while running")
+                raise ConfigError(f"{self._path}: only hosts and domain can change while running")
         except ConfigError as error:
             _log.error("%s; going on with the old configuration", error)
             return
