@@ -18,10 +18,10 @@ from leftovers import assert_clean, files_below
 from share import a_share_of, all_is_tried, points, stride
 from torture_records import Record, recorded
 from tortured_operations import (
-    CLUSTER_ENDS,
     HOST_OPERATIONS,
     IMAGE_ENDS,
     IMAGE_OPERATIONS,
+    KILLED_CLUSTER_ENDS,
     Act,
     Lab,
     Operation,
@@ -64,7 +64,7 @@ def order(qemu_lab: Lab, workspace: Path, anyio_backend: str) -> Order:
 
 @pytest.mark.parametrize(
     ("operation", "end"),
-    a_share_of(product(HOST_OPERATIONS, CLUSTER_ENDS), every=OPERATIONS_EVERY),
+    a_share_of(product(HOST_OPERATIONS, KILLED_CLUSTER_ENDS), every=OPERATIONS_EVERY),
     ids=name_of,
 )
 async def test_a_cluster_survives(

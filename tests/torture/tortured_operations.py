@@ -12,6 +12,7 @@ from pathlib import Path
 
 import anyio
 
+import kutti_sdk as kutti
 from kutti_sdk.clusters.attachment import list_clusters
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.spec import ClusterSpec
@@ -224,6 +225,13 @@ async def delete(lab: Lab) -> None:
     await lab.cluster.delete()
 
 
+async def mend_and_delete(lab: Lab) -> None:
+    """Have the doctor mend what is left, see that it finds no more of that, and delete."""
+    diagnosis = await (await kutti.diagnose(lab.driver.name)).mend()
+    assert not [str(it) for it in diagnosis.findings if it.mend is not None], diagnosis
+    await delete(lab)
+
+
 async def fetch_and_purge(lab: Lab) -> None:
     """Bring the image here, see that it is whole, and remove it."""
     image = await lab.driver.get_image(lab.k8s_version)
@@ -235,6 +243,9 @@ async def fetch_and_purge(lab: Lab) -> None:
 
 CLUSTER_ENDS = (ensure_and_delete, delete)
 """What brings a cluster to a clean end after any fault."""
+
+KILLED_CLUSTER_ENDS = (*CLUSTER_ENDS, mend_and_delete)
+"""What does so when nothing could be cleaned up."""
 
 IMAGE_ENDS = (fetch_and_purge, purge)
 """What brings an image to a clean end after any fault."""
