@@ -35,7 +35,7 @@ from kutti_sdk.core.ports import (
 from kutti_sdk.drivers.qemu import layout, records
 from kutti_sdk.drivers.qemu.qmp import Monitor, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
-from kutti_sdk.drivers.qemu.services import SLIRP, gateway_identity
+from kutti_sdk.drivers.qemu.services import SLIRP, gateway_answers, gateway_identity
 from kutti_sdk.runtime.locks import locked
 
 _log = logging.getLogger(__name__)
@@ -159,13 +159,13 @@ async def reconcile(network: NetworkRecord) -> dict[PortForward, str]:
     """Make the gateway's forwards those of the records; the caller holds the lock.
 
     Args:
-        network: The network; nothing happens when its gateway does not run.
+        network: The network; nothing happens when its gateway does not run, or cannot be told.
 
     Returns:
         What could not be forwarded, and why.
     """
     failures: dict[PortForward, str] = {}
-    if gateway_identity(network) is not None:
+    if await gateway_answers(network):
         failures = await _tell_gateway(network)
     await anyio.Path(network.files.forwards_pending).unlink(missing_ok=True)
     return failures

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -69,6 +70,27 @@ async def stop_services(network: NetworkRecord) -> None:
         await processes.end_unfinished(str(pidfile))
 
 
+async def gateway_answers(network: NetworkRecord) -> bool:
+    """Tell whether the gateway runs and can be told something; the caller holds the lock.
+
+    One that nobody can reach is ended: its socket was swept away, or who started it was
+    killed before it listened.
+
+    Args:
+        network: The network.
+
+    Returns:
+        False when it has to be started.
+    """
+    identity = gateway_identity(network)
+    if identity is None:
+        return False
+    if _listens(network.sockets.gateway_monitor):
+        return True
+    await processes.terminate(identity)
+    return False
+
+
 async def end_gateway(network: NetworkRecord) -> None:
     """End the gateway, and with it all connections from outside; the caller holds the lock.
 
@@ -127,11 +149,8 @@ async def _ensure_switch(network: NetworkRecord, hosts: list[HostRecord]) -> Non
 
 
 async def _ensure_gateway(qemu: Qemu, network: NetworkRecord) -> None:
-    identity = gateway_identity(network)
-    if identity is not None:
-        if network.sockets.gateway_monitor.is_socket():
-            return
-        await processes.terminate(identity)  # its sockets were swept away, nobody can reach it
+    if await gateway_answers(network):
+        return
     pidfile = network.files.gateway_pid
     try:
         await processes.start_daemon(_gateway_command(qemu, network), pidfile, mark=str(pidfile))
@@ -140,6 +159,19 @@ async def _ensure_gateway(qemu: Qemu, network: NetworkRecord) -> None:
         if missing:
             error.hint = f"This QEMU was built without {', '.join(missing)}. Run: {install_line()}"
         raise
+
+
+def _listens(path: Path) -> bool:
+    """Tell whether somebody listens at a socket; does not wait."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except BlockingIOError:  # with so many waiting, somebody does
+            return True
+        except OSError:  # a file that a process left which was killed refuses
+            return False
+        return True
 
 
 def _gateway_command(qemu: Qemu, network: NetworkRecord) -> list[str]:

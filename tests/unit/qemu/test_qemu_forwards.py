@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kutti_sdk.core.ports import PortForward
+from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.forwards import begin_change, parse_forwards, settle
 from kutti_sdk.drivers.qemu.network import create_network
 from kutti_sdk.drivers.qemu.records import load_network
+from kutti_sdk.drivers.qemu.services import ensure_services, gateway_identity, stop_services
 
 # As QEMU 7.2 prints it.
 _ANSWER = """\
@@ -49,3 +53,28 @@ async def test_a_change_that_nobody_told_the_gateway_is_told_by_the_next(workspa
     await begin_change(network)
     await settle()
     assert not network.files.forwards_pending.exists()
+
+
+def _is_bound_by_nobody(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as former:
+        former.bind(str(path))
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("workspace")
+@pytest.mark.parametrize("happens_to", [Path.unlink, _is_bound_by_nobody])
+async def test_a_gateway_that_nobody_can_reach_is_ended(
+    happens_to: Callable[[Path], None],
+) -> None:
+    await create_network("lab", "10.20.30.0/24")
+    network = await load_network("lab")
+    try:
+        await ensure_services(await find_qemu(), network, [])
+        happens_to(network.sockets.gateway_monitor)
+        await begin_change(network)
+        await settle()
+        assert not network.files.forwards_pending.exists()
+        assert gateway_identity(network) is None
+    finally:
+        await stop_services(network)
