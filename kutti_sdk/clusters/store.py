@@ -116,11 +116,9 @@ async def remove_record(clustername: str) -> None:
     path = _record_path(clustername)
 
     def remove_all() -> None:
-        for left in path.parent.glob(f".{path.name}.*.new"):  # by a writer that was killed
-            left.unlink(missing_ok=True)
         kubeconfig_path(clustername).unlink(missing_ok=True)
         _kubernetes_lock_path(clustername).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        state.remove(path)
         state.sync_folder(path.parent)
 
     await anyio.to_thread.run_sync(remove_all)

@@ -7,6 +7,7 @@ import glob
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -117,6 +118,19 @@ def write_bytes(path: Path, content: bytes, *, mode: int = 0o600) -> None:
         raise _refused("written", path, error) from error
 
 
+def remove(path: Path) -> None:
+    """Remove a file that was written by `write_bytes`, whole or not.
+
+    Nobody else may be writing it: the caller holds the lock that it is written under.
+
+    Args:
+        path: The file; nothing happens when there is none.
+    """
+    for left in _left_beside(path):
+        left.unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
 def sync_file(path: Path) -> None:
     """Bring the content of a file to the disk that other programs wrote.
 
@@ -163,10 +177,14 @@ def _replace(path: Path, content: bytes, mode: int) -> None:
 
 def _sweep(path: Path) -> None:
     """Remove what writers left that were killed before they had put it in place."""
-    for left in path.parent.glob(f".{glob.escape(path.name)}.????????.new"):
+    for left in _left_beside(path):
         with suppress(OSError):  # another writer sweeps too
             if time.time() - left.stat().st_mtime > UNFINISHED:
                 left.unlink()
+
+
+def _left_beside(path: Path) -> Iterator[Path]:
+    return path.parent.glob(f".{glob.escape(path.name)}.????????.new")
 
 
 def _refused(done: str, path: Path, error: OSError) -> StateError:

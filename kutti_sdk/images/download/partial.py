@@ -23,7 +23,7 @@ import anyio.to_thread
 from kutti_sdk.core.errors import CorruptStateError, LockTimeoutError
 from kutti_sdk.runtime.directories import cache_dir
 from kutti_sdk.runtime.locks import locked
-from kutti_sdk.runtime.state import load, save
+from kutti_sdk.runtime.state import load, remove, save
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +183,9 @@ async def forget(checksum: str) -> None:
     Args:
         checksum: SHA-256 of the complete file.
     """
-    for path in (part_of(checksum), _origin_of(checksum), failure_of(checksum)):
+    for path in (part_of(checksum), failure_of(checksum)):
         await anyio.to_thread.run_sync(_unlink, path)
+    await anyio.to_thread.run_sync(remove, _origin_of(checksum))
 
 
 async def hand_over(checksum: str, destination: Path) -> None:

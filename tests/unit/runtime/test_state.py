@@ -206,6 +206,14 @@ class TestWriting:
         await state.save(path, Record("lab"))
         assert names(path.parent) == sorted([fresh.name, foreign.name, path.name])
 
+    async def test_a_removed_file_takes_with_it_what_killed_writers_left(self, path: Path) -> None:
+        await state.save(path, Record("lab"))
+        for name in (".network.json.01234567.new", ".other.json.01234567.new"):
+            path.with_name(name).touch()
+        state.remove(path)
+        state.remove(path)
+        assert names(path.parent) == [".other.json.01234567.new"]
+
 
 def test_a_writer_killed_at_any_instant_leaves_a_whole_file(path: Path) -> None:
     script = f"""
