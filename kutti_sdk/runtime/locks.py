@@ -13,7 +13,7 @@ import psutil
 
 from kutti_sdk.core.errors import LockTimeoutError, StateError
 from kutti_sdk.core.plain_text import decoded
-from kutti_sdk.runtime.system_errors import advice
+from kutti_sdk.core.system_errors import advice
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock

@@ -15,7 +15,7 @@ import anyio.to_thread
 import msgspec
 
 from kutti_sdk.core.errors import CorruptStateError, StateError
-from kutti_sdk.runtime.system_errors import advice
+from kutti_sdk.core.system_errors import advice
 
 T = TypeVar("T")
 
