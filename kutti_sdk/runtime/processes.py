@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from errno import ENOENT
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -25,6 +25,7 @@ import anyio.to_thread
 import psutil
 
 from kutti_sdk.core.errors import HypervisorError
+from kutti_sdk.runtime.awake import within
 
 _ON_LINUX = sys.platform.startswith("linux")
 _PRIVATE = 0o077  # umask of programs: what they make is for this user alone
@@ -142,8 +143,8 @@ async def terminate(identity: ProcessIdentity, *, grace: float = 2.0) -> None:
                 return
             except psutil.AccessDenied:
                 break
-            with anyio.move_on_after(patience):
-                await wait_for_exit(identity)
+            with suppress(TimeoutError):
+                await within(patience, partial(wait_for_exit, identity))
     if is_alive(identity):
         raise HypervisorError(
             f"process {identity.pid} could not be ended",
@@ -158,8 +159,8 @@ async def run(
 
     Args:
         argv: Program and arguments.
-        timeout: Seconds it may take; then, or when the caller is cancelled, it is
-            killed with all processes of its group.
+        timeout: Seconds it may take, without those that this process sleeps; then, or when
+            the caller is cancelled, it is killed with all processes of its group.
         variables: What its environment has besides that of this process.
 
     Returns:
@@ -173,8 +174,7 @@ async def run(
     # it leaves behind cannot keep this call waiting for the end of its output.
     with TemporaryFile() as output, TemporaryFile() as errors:
         try:
-            with anyio.fail_after(timeout):
-                status = await _run_in_session(argv, output, errors, variables or {})
+            status = await _run_in_session(argv, output, errors, variables or {}, timeout)
         except TimeoutError:
             raise HypervisorError(
                 f"{name} did not end within {timeout:g} s{_last_words(errors, output)}"
@@ -291,7 +291,11 @@ def _marked(mark: str) -> list[ProcessIdentity]:
 
 
 async def _run_in_session(
-    argv: Sequence[str], output: IO[bytes], errors: IO[bytes], variables: Mapping[str, str]
+    argv: Sequence[str],
+    output: IO[bytes],
+    errors: IO[bytes],
+    variables: Mapping[str, str],
+    timeout: float,
 ) -> int:
     with anyio.CancelScope(shield=True):  # or it could be started and nobody know of it
         process = await anyio.open_process(
@@ -305,7 +309,7 @@ async def _run_in_session(
         )
     async with process:
         try:
-            return await process.wait()
+            return await within(timeout, process.wait)
         except BaseException:
             _kill_group(process)
             raise
