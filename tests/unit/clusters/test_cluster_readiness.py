@@ -82,9 +82,10 @@ async def test_a_host_that_slept_with_its_machine_has_not_stalled(
     with sleeping_machine(tmp_path) as machine:
 
         async def sleep_and_answer() -> None:
-            await anyio.sleep(0.3)
-            machine.sleep()
-            await anyio.sleep(1)  # and it is looked at meanwhile
+            for _ in range(3):
+                await anyio.sleep(0.7)  # it is looked at meanwhile
+                machine.sleep()
+            await anyio.sleep(0.7)
             driver.faults.clear()
             driver.clock.changed()
 
