@@ -7,10 +7,13 @@ looked at. A time limit that ended in a sleep says nothing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import anyio
+
+from kutti_sdk.runtime.tasks import task_group
 
 _LATE = 1.0  # seconds; less than that is a busy machine
 _STEP = 1.0  # seconds; of a sleep no more than that is counted
@@ -54,3 +57,22 @@ async def within(seconds: float, wait: Callable[[], Awaitable[T]]) -> T:
             return await wait()
         left -= step
     raise TimeoutError
+
+
+@asynccontextmanager
+async def limited(seconds: float) -> AsyncIterator[None]:
+    """Limit the time of a block.
+
+    Args:
+        seconds: How long it may take.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        TimeoutError: When it took longer.
+    """
+    async with task_group() as group:
+        group.start_soon(within, seconds, anyio.sleep_forever)
+        yield
+        group.cancel_scope.cancel()

@@ -13,7 +13,7 @@ from sleeping import HOURS, SleepingMachine, sleeping_machine
 
 from kutti_sdk.core.errors import LockTimeoutError
 from kutti_sdk.runtime import processes
-from kutti_sdk.runtime.awake import rest, within
+from kutti_sdk.runtime.awake import limited, rest, within
 from kutti_sdk.runtime.locks import locked
 from kutti_sdk.runtime.tasks import run_all
 
@@ -51,6 +51,25 @@ async def test_a_limit_does_not_count_a_sleep(machine: SleepingMachine) -> None:
 async def test_a_limit_ends_a_wait(machine: SleepingMachine) -> None:
     with pytest.raises(TimeoutError):
         await within(0.05, anyio.sleep_forever)
+
+
+async def test_a_block_has_its_own_time_and_no_other(machine: SleepingMachine) -> None:
+    async def work() -> None:
+        async with limited(5):
+            await anyio.sleep(0.3)
+            await anyio.sleep(0.1)
+
+    await run_all(work, partial(fall_asleep, machine))
+    with pytest.raises(TimeoutError):
+        async with limited(0.05):
+            await anyio.sleep_forever()
+
+
+async def test_a_block_ends_with_its_own_error(machine: SleepingMachine) -> None:
+    with pytest.raises(LockTimeoutError, match="mine") as error:
+        async with limited(5):
+            raise LockTimeoutError("mine")
+    assert error.value.__context__ is None
 
 
 async def test_a_lock_that_is_free_after_a_sleep_is_had(
