@@ -6,7 +6,6 @@ The image list and the image are on servers of which only the names are known.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 from pathlib import Path
