@@ -19,6 +19,7 @@ from kutti_sdk.core.errors import (
 from kutti_sdk.core.events import report
 from kutti_sdk.core.host import VMHost
 from kutti_sdk.core.status import AT_REST, HostStatus
+from kutti_sdk.runtime.awake import rest
 from kutti_sdk.runtime.tasks import task_group
 
 DEFAULT_STALL_TIMEOUT = 120.0
@@ -99,7 +100,8 @@ class _Bringup:
     async def _watch_console(self) -> None:
         seen = await self._host.console(_CONSOLE_LINES)
         while True:
-            await anyio.sleep(min(_CONSOLE_STEP, self._stall_timeout / 4))
+            if await rest(min(_CONSOLE_STEP, self._stall_timeout / 4)):  # and it slept as well
+                self._last_sign_of_life = anyio.current_time()
             console = await self._host.console(_CONSOLE_LINES)
             if console != seen:
                 seen = console

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from kutti_sdk.core.root_error import KuttiError
+from kutti_sdk.core.system_errors import advice
 
 Mend: TypeAlias = Callable[[], Awaitable[str]]
 """Mends what was found and tells what it did, in one sentence without a full stop.
@@ -96,7 +97,8 @@ async def guarded(subject: str, look: Callable[[], Awaitable[list[Finding]]]) ->
     except KuttiError as error:
         return [problem(subject, f"cannot be looked at: {error.message}", error.hint or "")]
     except OSError as error:
-        return [problem(subject, f"cannot be looked at: {error}", "See who owns these files.")]
+        hint = advice(error, "See who owns these files.")
+        return [problem(subject, f"cannot be looked at: {error}", hint)]
 
 
 def ok(subject: str, message: str) -> Finding:

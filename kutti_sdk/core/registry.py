@@ -14,8 +14,9 @@ from importlib.metadata import EntryPoint, entry_points
 from threading import RLock
 
 from kutti_sdk.core.driver import VMDriver
-from kutti_sdk.core.errors import DriverNotFoundError, DriverUnavailableError
+from kutti_sdk.core.errors import DriverNotFoundError, DriverUnavailableError, StateError
 from kutti_sdk.core.names import validate_name
+from kutti_sdk.core.system_errors import advice
 
 ENTRY_POINT_GROUP = "kutti_sdk.drivers"
 
@@ -75,6 +76,7 @@ def get_driver(name: str) -> VMDriver:
     Raises:
         DriverNotFoundError: When none is known by that name; names those that are.
         DriverUnavailableError: When the package that announces it is broken.
+        StateError: When the installed packages cannot be read.
     """
     key = name.lower()
     with _lock:
@@ -97,6 +99,9 @@ def list_drivers() -> tuple[str, ...]:
 
     Returns:
         The names in lower case, sorted.
+
+    Raises:
+        StateError: When the installed packages cannot be read.
     """
     with _lock:
         return tuple(sorted({*_registered, *_announced()}))
@@ -109,6 +114,9 @@ def for_each_driver(callback: Callable[[VMDriver], object]) -> None:
 
     Args:
         callback: Called with each driver; when it returns False, the rest is left out.
+
+    Raises:
+        StateError: When the installed packages cannot be read.
     """
     for name in list_drivers():
         try:
@@ -121,16 +129,23 @@ def for_each_driver(callback: Callable[[VMDriver], object]) -> None:
 
 
 def _announced() -> dict[str, EntryPoint]:
-    return {point.name.lower(): point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    try:
+        return {point.name.lower(): point for point in entry_points(group=ENTRY_POINT_GROUP)}
+    except OSError as error:
+        raise StateError(
+            f"the installed packages cannot be read: {error.strerror}",
+            hint=advice(error, "See who owns their files."),
+        ) from error
 
 
 def _make(point: EntryPoint) -> VMDriver:
     try:
         driver: VMDriver = point.load()()
     except Exception as error:  # whatever a package of somebody else raises
+        hint = "Update or remove the package that brings it."
         raise DriverUnavailableError(
             f"driver {point.name!r} cannot be loaded from {point.value}: {error!r}",
-            hint="Update or remove the package that brings it.",
+            hint=advice(error, hint) if isinstance(error, OSError) else hint,
             driver=point.name,
         ) from error
     return driver

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from kutti_sdk.core.display import Displayed
 from kutti_sdk.core.driver import VMDriver
-from kutti_sdk.core.errors import KuttiError
+from kutti_sdk.core.errors import DriverUnavailableError, KuttiError
 from kutti_sdk.core.findings import Diagnosable, Finding, Severity, guarded, ok, problem
 from kutti_sdk.core.registry import get_driver, list_drivers
 from kutti_sdk.doctor import clusters, folders, locks, machine
@@ -113,20 +114,27 @@ async def diagnose(*drivers: str) -> Diagnosis:
 
     Raises:
         DriverNotFoundError: When there is no driver of a name.
+        StateError: When that cannot be found out, because installed packages cannot be read.
     """
     for name in drivers:
-        if name.lower() not in list_drivers():
-            get_driver(name)  # refuses it, and names those there are
+        with suppress(DriverUnavailableError):  # which is a finding
+            get_driver(name)
     checks: list[tuple[str, Callable[[], Awaitable[list[Finding]]]]] = [
         ("machine", machine.look),
         ("folders", folders.look),
-        *((f"driver {name}", partial(_look_at_driver, name)) for name in drivers or list_drivers()),
+        ("drivers", partial(_look_at_drivers, drivers)),
         ("clusters", clusters.look),
     ]
     # Before the others, which hold locks themselves for a moment.
     held = await guarded("locks", locks.look)
     found = await run_all(*(partial(guarded, subject, check) for subject, check in checks))
     return Diagnosis(tuple(it for some in (*found, held) for it in some), (), drivers or None)
+
+
+async def _look_at_drivers(names: tuple[str, ...]) -> list[Finding]:
+    looks = {f"driver {name}": partial(_look_at_driver, name) for name in names or list_drivers()}
+    found = await run_all(*(partial(guarded, *look) for look in looks.items()))
+    return [it for some in found for it in some]
 
 
 async def _look_at_driver(name: str) -> list[Finding]:

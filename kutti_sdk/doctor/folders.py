@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -20,7 +19,7 @@ from kutti_sdk.runtime.directories import (
     runtime_path,
 )
 from kutti_sdk.runtime.rights import CHANGE, READ_OR_CHANGE, close_to_others, open_to_others
-from kutti_sdk.runtime.state import UNFINISHED
+from kutti_sdk.runtime.state import is_abandoned
 
 _BESIDE = re.compile(r"\..+\.[0-9a-f]{8}\.new")  # as `runtime.state` calls what it writes
 
@@ -83,12 +82,8 @@ def _half_written() -> Iterator[Path]:
     for root in (data_dir(), config_dir()):
         for path in root.rglob(".*.new"):
             with suppress(OSError):  # somebody else removed it
-                if _BESIDE.fullmatch(path.name) and _age(path) > UNFINISHED:
+                if _BESIDE.fullmatch(path.name) and is_abandoned(path):
                     yield path
-
-
-def _age(path: Path) -> float:
-    return time.time() - path.stat().st_mtime
 
 
 async def _remove_half_written() -> str:

@@ -20,7 +20,7 @@ async def look() -> list[Finding]:
         Those that are held.
     """
     held = [
-        note("locks", f"{path.name} is held by {who}", "Wait until that has ended, or stop it.")
+        note("locks", f"{path.name} is held by {who}", "Wait until that has ended, or end it.")
         for path in await anyio.to_thread.run_sync(lambda: list(_lock_files()))
         if (who := holder(path)) is not None
     ]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -299,5 +300,8 @@ def _put_in_place(folder: Path) -> LocalImage:
             discard(place)
         folder.rename(place)
         sync_folder(place.parent)
-    os.utime(place / MANIFEST_NAME)
+    # Later than all others, by a clock that may have been years ahead when they were kept.
+    latest = max(map(_kept, _survey()[0]), default=0)
+    now = max(time.time_ns(), latest + 1)
+    os.utime(place / MANIFEST_NAME, ns=(now, now))
     return _read_stored(place)

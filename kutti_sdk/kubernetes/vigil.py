@@ -21,6 +21,7 @@ from kutti_sdk.core.errors import (
 from kutti_sdk.core.events import report
 from kutti_sdk.core.status import AT_REST, HostStatus
 from kutti_sdk.kubernetes.guest import Guest
+from kutti_sdk.runtime.awake import rest
 from kutti_sdk.runtime.tasks import task_group
 
 _NEWS_STEP = 4.0  # seconds between two events: nobody stares at nothing for more than five
@@ -155,7 +156,8 @@ class Vigil:
     async def _watch_signs(self) -> None:
         step = min(_LOOK_STEP, self._stall_timeout / 4)
         while True:
-            await anyio.sleep(step)
+            if await rest(step):  # and the node slept as well
+                self._last_sign = anyio.current_time()
             if anyio.current_time() - self._last_sign >= step:
                 await self._look()
             if anyio.current_time() - self._last_sign > self._stall_timeout:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from kutti_sdk.core.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import RoundTripConstructor
 
 _BOOLEANS_OF_OLD = {"y", "n", "yes", "no", "on", "off"}
 
@@ -71,11 +73,32 @@ def _unambiguous(value: Any, seen: set[int]) -> Any:
     return value
 
 
+@cache
+def _constructor() -> type[RoundTripConstructor]:
+    from ruamel.yaml.constructor import DuplicateKeyError, RoundTripConstructor
+
+    class Constructor(RoundTripConstructor):
+        """Names no values in the error, as ruamel's does: aliases make countless ones of a few."""
+
+        def check_mapping_key(
+            self, node: Any, key_node: Any, mapping: Any, key: Any, _value: Any
+        ) -> bool:
+            if key in mapping:
+                raise DuplicateKeyError(
+                    *("while constructing a mapping", node.start_mark),
+                    *("found a key for the second time", key_node.start_mark),
+                )
+            return True
+
+    return Constructor
+
+
 def _yaml() -> YAML:
     # A tenth of a second to import, and most programs never need it.
     from ruamel.yaml import YAML
 
     yaml = YAML()
+    yaml.Constructor = _constructor()
     yaml.default_flow_style = False
     yaml.width = 4096  # long certificates stay on their line
     yaml.preserve_quotes = True

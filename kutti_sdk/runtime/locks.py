@@ -13,7 +13,8 @@ import psutil
 
 from kutti_sdk.core.errors import LockTimeoutError, StateError
 from kutti_sdk.core.plain_text import decoded
-from kutti_sdk.runtime.system_errors import advice
+from kutti_sdk.core.system_errors import advice
+from kutti_sdk.runtime.awake import rest
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -34,7 +35,7 @@ async def locked(path: Path, *, timeout: float = DEFAULT_LOCK_TIMEOUT) -> AsyncI
 
     Args:
         path: The lock file; made when it is missing, as is its folder.
-        timeout: Seconds to wait.
+        timeout: Seconds to wait, without those that this process sleeps.
 
     Yields:
         Nothing.
@@ -53,9 +54,9 @@ async def locked(path: Path, *, timeout: float = DEFAULT_LOCK_TIMEOUT) -> AsyncI
             if anyio.current_time() >= deadline:
                 raise LockTimeoutError(
                     f"{path.name} was locked for {timeout:g} s by {_describe_holder(path)}",
-                    hint="Wait until that has ended what it does, or stop it.",
+                    hint="Wait until that has ended what it does, or end it.",
                 )
-            await anyio.sleep(_STEP)
+            deadline += await rest(_STEP)
         yield
     finally:
         lock.release()  # does nothing when it was not taken
@@ -111,8 +112,12 @@ def _describe_holder(path: Path) -> str:
     try:
         process = psutil.Process(int(path.read_bytes()))
         command = decoded(os.fsencode(" ".join(process.cmdline()[:4])))
+        stopped = process.status() == psutil.STATUS_STOPPED
     except (OSError, ValueError, psutil.Error):
         return "another process"
     if process.pid == os.getpid():
         return "another task of this process"
-    return f"process {process.pid} ({command})"
+    words = f"process {process.pid} ({command})"
+    if stopped:  # by Ctrl-Z, say; it has the lock all the same, in the midst of what it does
+        words += f", which is stopped and goes on with `kill -CONT {process.pid}`"
+    return words

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from errno import ENOENT
-from functools import cache
+from errno import ENOENT, ENOMEM
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -25,12 +25,15 @@ import anyio.to_thread
 import psutil
 
 from kutti_sdk.core.errors import HypervisorError
+from kutti_sdk.core.system_errors import advice
+from kutti_sdk.runtime.awake import within
 
 _ON_LINUX = sys.platform.startswith("linux")
 _PRIVATE = 0o077  # umask of programs: what they make is for this user alone
 _STEP = 0.1  # seconds, where the system cannot tell when a process ends
 _DYING = 5.0  # seconds that a killed process has to be gone, on a busy machine
 _LAST_WORDS = 2000  # bytes of a failed program's output that an error quotes
+_KILLED = -9  # status of who was ended by SIGKILL, which Windows has not
 _MARK = "KUTTI_DAEMON"  # in a daemon's environment from its first moment on, as its pid file is not
 
 
@@ -142,8 +145,8 @@ async def terminate(identity: ProcessIdentity, *, grace: float = 2.0) -> None:
                 return
             except psutil.AccessDenied:
                 break
-            with anyio.move_on_after(patience):
-                await wait_for_exit(identity)
+            with suppress(TimeoutError):
+                await within(patience, partial(wait_for_exit, identity))
     if is_alive(identity):
         raise HypervisorError(
             f"process {identity.pid} could not be ended",
@@ -158,8 +161,8 @@ async def run(
 
     Args:
         argv: Program and arguments.
-        timeout: Seconds it may take; then, or when the caller is cancelled, it is
-            killed with all processes of its group.
+        timeout: Seconds it may take, without those that this process sleeps; then, or when
+            the caller is cancelled, it is killed with all processes of its group.
         variables: What its environment has besides that of this process.
 
     Returns:
@@ -171,20 +174,20 @@ async def run(
     name = Path(argv[0]).name
     # Files and not pipes: nothing is to be read while it runs, and a process that
     # it leaves behind cannot keep this call waiting for the end of its output.
-    with TemporaryFile() as output, TemporaryFile() as errors:
-        try:
-            with anyio.fail_after(timeout):
-                status = await _run_in_session(argv, output, errors, variables or {})
-        except TimeoutError:
-            raise HypervisorError(
-                f"{name} did not end within {timeout:g} s{_last_words(errors, output)}"
-            ) from None
-        except OSError as error:
-            raise _not_started(argv[0], error) from error
-        if status != 0:
-            raise HypervisorError(f"{name} {_ending(status)}{_last_words(errors, output)}")
-        output.seek(0)
-        return output.read().decode(errors="replace")
+    try:
+        with TemporaryFile() as output, TemporaryFile() as errors:
+            try:
+                status = await _run_in_session(argv, output, errors, variables or {}, timeout)
+            except TimeoutError:
+                raise HypervisorError(
+                    f"{name} did not end within {timeout:g} s{_last_words(errors, output)}"
+                ) from None
+            if status != 0:
+                raise _failure(name, status, _last_words(errors, output))
+            output.seek(0)
+            return output.read().decode(errors="replace")
+    except OSError as error:
+        raise _not_started(argv[0], error) from error
 
 
 async def follow(argv: Sequence[str], on_output: Callable[[str], None]) -> None:
@@ -222,7 +225,7 @@ async def follow(argv: Sequence[str], on_output: Callable[[str], None]) -> None:
                 _kill_group(process)
                 raise
         if status != 0:
-            raise HypervisorError(f"{name} {_ending(status)}{_last_words(errors)}")
+            raise _failure(name, status, _last_words(errors))
 
 
 async def start_daemon(
@@ -291,7 +294,11 @@ def _marked(mark: str) -> list[ProcessIdentity]:
 
 
 async def _run_in_session(
-    argv: Sequence[str], output: IO[bytes], errors: IO[bytes], variables: Mapping[str, str]
+    argv: Sequence[str],
+    output: IO[bytes],
+    errors: IO[bytes],
+    variables: Mapping[str, str],
+    timeout: float,
 ) -> int:
     with anyio.CancelScope(shield=True):  # or it could be started and nobody know of it
         process = await anyio.open_process(
@@ -305,7 +312,7 @@ async def _run_in_session(
         )
     async with process:
         try:
-            return await process.wait()
+            return await within(timeout, process.wait)
         except BaseException:
             _kill_group(process)
             raise
@@ -324,12 +331,18 @@ def _kill_group(leader: anyio.abc.Process) -> None:
 def _not_started(program: str, error: OSError) -> HypervisorError:
     return HypervisorError(
         f"{program} could not be started: {error.strerror}",
-        hint="Is it installed, and on PATH?" if error.errno == ENOENT else None,
+        hint="Is it installed, and on PATH?" if error.errno == ENOENT else advice(error) or None,
     )
 
 
-def _ending(status: int) -> str:
-    return f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+def _failure(name: str, status: int, words: str) -> HypervisorError:
+    ending = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+    hint = None
+    if os.strerror(ENOMEM) in words:
+        hint = advice(OSError(ENOMEM, words))
+    elif status == _KILLED:
+        hint = "Systems end programs like this when memory is used up: see the system's log."
+    return HypervisorError(f"{name} {ending}{words}", hint=hint)
 
 
 def _last_words(*files: IO[bytes]) -> str:

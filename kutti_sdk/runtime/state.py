@@ -16,12 +16,11 @@ import anyio.to_thread
 import msgspec
 
 from kutti_sdk.core.errors import CorruptStateError, StateError
-from kutti_sdk.runtime.system_errors import advice
+from kutti_sdk.core.system_errors import advice
 
 T = TypeVar("T")
 
-UNFINISHED = 3600.0
-"""Seconds after which nobody is writing a file any more."""
+_UNFINISHED = 3600.0  # seconds after which nobody is writing a file any more
 
 
 async def load(path: Path, kind: type[T]) -> T | None:
@@ -159,6 +158,22 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def is_abandoned(path: Path) -> bool:
+    """Tell whether nobody is writing a file any more.
+
+    Args:
+        path: The file.
+
+    Returns:
+        True when it was last written to long ago; or long from now, by a clock that was
+        wrong then or is now.
+
+    Raises:
+        OSError: When it is not there.
+    """
+    return abs(time.time() - path.stat().st_mtime) > _UNFINISHED
+
+
 def _replace(path: Path, content: bytes, mode: int) -> None:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -179,7 +194,7 @@ def _sweep(path: Path) -> None:
     """Remove what writers left that were killed before they had put it in place."""
     for left in _left_beside(path):
         with suppress(OSError):  # another writer sweeps too
-            if time.time() - left.stat().st_mtime > UNFINISHED:
+            if is_abandoned(left):
                 left.unlink()
 
 

@@ -31,22 +31,35 @@ async def cancelled_at(step: int, operation: Callable[[], Awaitable[object]]) ->
     Returns:
         False when the operation had ended before, of its own accord.
     """
+    with anyio.CancelScope() as scope:
+        await struck_at(step, operation, scope.cancel)
+    return scope.cancel_called
+
+
+async def struck_at(
+    step: int, operation: Callable[[], Awaitable[object]], strike: Callable[[], None]
+) -> None:
+    """Run an operation, and do something to it when a step of it is done.
+
+    Args:
+        step: The step, counted from 1.
+        operation: What to run.
+        strike: What to do then.
+    """
     left = step
 
     def done_one() -> None:
         nonlocal left
         left -= 1
         if left == 0:
-            scope.cancel()
+            strike()
 
-    with anyio.CancelScope() as scope:
-        if isinstance(current_token().native_token, asyncio.AbstractEventLoop):
-            with _counted_tasks(done_one):
-                await _Counted(_coroutine(operation), done_one)
-        else:
-            with _instrumented(done_one):
-                await operation()
-    return scope.cancel_called
+    if isinstance(current_token().native_token, asyncio.AbstractEventLoop):
+        with _counted_tasks(done_one):
+            await _Counted(_coroutine(operation), done_one)
+    else:
+        with _instrumented(done_one):
+            await operation()
 
 
 @contextmanager

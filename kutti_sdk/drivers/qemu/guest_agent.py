@@ -22,6 +22,7 @@ from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kutti_sdk.core.errors import HypervisorError
+from kutti_sdk.runtime.awake import limited
 
 _DELIMITER = b"\xff"
 _LONGEST_MESSAGE = 1024 * 1024
@@ -126,7 +127,7 @@ async def guest_agent(path: Path, *, timeout: float) -> AsyncIterator[GuestAgent
 
     Args:
         path: The agent's socket.
-        timeout: Seconds for the whole conversation.
+        timeout: Seconds for the whole conversation, without those that this process sleeps.
 
     Yields:
         The conversation.
@@ -135,11 +136,10 @@ async def guest_agent(path: Path, *, timeout: float) -> AsyncIterator[GuestAgent
         HypervisorError: When there is no agent, or it does not answer in time.
     """
     try:
-        with anyio.fail_after(timeout):
-            async with await anyio.connect_unix(path) as stream:
-                conversation = GuestAgent(stream)
-                await conversation.synchronise()
-                yield conversation
+        async with limited(timeout), await anyio.connect_unix(path) as stream:
+            conversation = GuestAgent(stream)
+            await conversation.synchronise()
+            yield conversation
     except TimeoutError:
         raise HypervisorError(f"the guest agent did not answer for {timeout:.0f} s") from None
     except _BROKEN as error:

@@ -12,6 +12,7 @@ from kutti_sdk.drivers.qemu.qmp import ask_agent, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.services import ensure_services, services_run, stop_services
 from kutti_sdk.runtime import processes
+from kutti_sdk.runtime.awake import limited
 from kutti_sdk.runtime.locks import locked
 
 _STATUS_TIMEOUT = 2.0  # seconds; QEMU answers in milliseconds, unless it hangs
@@ -180,15 +181,18 @@ async def _status_at_rest(record: HostRecord) -> HostStatus:
 async def _run_state(record: HostRecord, identity: processes.ProcessIdentity) -> str | None:
     """Ask QEMU for its run state; None when it ends meanwhile or hangs."""
     network = await records.load_network(record.networkname)
-    with anyio.move_on_after(_STATUS_TIMEOUT):
-        while processes.is_alive(identity):
-            try:
-                async with monitor(network.sockets.monitor(record.id)) as qemu:
-                    return str((await qemu.execute("query-status"))["status"])
-            except HypervisorError:
-                # It does not listen yet, or not any more: it is starting or ending.
-                with anyio.move_on_after(_START_CHECK):
-                    await processes.wait_for_exit(identity)
+    try:
+        async with limited(_STATUS_TIMEOUT):
+            while processes.is_alive(identity):
+                try:
+                    async with monitor(network.sockets.monitor(record.id)) as qemu:
+                        return str((await qemu.execute("query-status"))["status"])
+                except HypervisorError:
+                    # It does not listen yet, or not any more: it is starting or ending.
+                    with anyio.move_on_after(_START_CHECK):
+                        await processes.wait_for_exit(identity)
+    except TimeoutError:
+        pass
     return None
 
 

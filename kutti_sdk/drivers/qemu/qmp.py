@@ -18,6 +18,7 @@ from anyio.abc import UNIXSocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kutti_sdk.core.errors import HypervisorError
+from kutti_sdk.runtime.awake import limited
 
 DEFAULT_TIMEOUT = 10.0
 """Seconds for a conversation, with the wait for other clients."""
@@ -129,7 +130,7 @@ async def monitor(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncItera
 
     Args:
         path: The socket.
-        timeout: Seconds for the whole conversation.
+        timeout: Seconds for the whole conversation, without those that this process sleeps.
 
     Yields:
         The conversation.
@@ -138,12 +139,11 @@ async def monitor(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncItera
         HypervisorError: When nobody listens, or does not answer in time.
     """
     try:
-        with anyio.fail_after(timeout):
-            async with await _connect(path) as stream:
-                conversation = Monitor(stream)
-                await conversation.receive()  # the greeting
-                await conversation.execute("qmp_capabilities")
-                yield conversation
+        async with limited(timeout), await _connect(path) as stream:
+            conversation = Monitor(stream)
+            await conversation.receive()  # the greeting
+            await conversation.execute("qmp_capabilities")
+            yield conversation
     except TimeoutError:
         raise HypervisorError(f"QEMU did not answer at {path.name} for {timeout:.0f} s") from None
     except _BROKEN as error:

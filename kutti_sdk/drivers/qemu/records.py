@@ -23,10 +23,10 @@ from kutti_sdk.core.errors import (
 from kutti_sdk.core.host import HostSize
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.ports import PortForward
+from kutti_sdk.core.system_errors import advice
 from kutti_sdk.drivers.qemu import layout
 from kutti_sdk.drivers.qemu.switch.ethernet import parse_mac
 from kutti_sdk.runtime import state
-from kutti_sdk.runtime.system_errors import advice
 
 _SERVICES, _GATEWAY, _RESOLVER, _FIRST_HOST = 1, 2, 3, 11
 

@@ -42,6 +42,7 @@ from kutti_sdk.drivers.qemu.resume import Conditions
 from kutti_sdk.images.digests import Span, digests_of
 from kutti_sdk.images.store import LocalImage
 from kutti_sdk.runtime import state
+from kutti_sdk.runtime.awake import rest
 
 STALL_TIMEOUT = 60.0
 """Seconds in which QEMU must have moved something of a state."""
@@ -266,7 +267,7 @@ async def moved(
                 driver="qemu",
                 host=host.name,
             )
-        await anyio.sleep(_STEP)
+        since += await rest(_STEP)
 
 
 async def checked_size(files: SuspendedFiles) -> tuple[int, str]:

@@ -26,7 +26,7 @@ def parse_range(header: str, size: int) -> tuple[int, int] | None:
         UnsatisfiableRangeError: When there is no such byte.
     """
     match = _ONE_RANGE.fullmatch(header)
-    if match is None or match[0].rstrip(" \t").endswith("=-"):
+    if match is None or match[1] == match[2] == "":
         return None
     first, last = match[1], match[2]
     if not first:  # the last so many bytes

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import anyio
 import pytest
+from sleeping import sleeping_machine
 
 from kutti_sdk.clusters.attachment import attach
 from kutti_sdk.clusters.spec import ClusterSpec
@@ -18,6 +22,7 @@ from kutti_sdk.core.events import ProgressEvent, observe
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.simulated import SimulatedDriver
 from kutti_sdk.drivers.simulated.host import SimulatedHost
+from kutti_sdk.runtime.tasks import run_all
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +73,23 @@ async def test_new_words_on_the_console_are_signs_of_life(
             driver.faults.clear()
             driver.clock.changed()
     assert any(event.message.startswith("working on") for event in events)
+
+
+async def test_a_host_that_slept_with_its_machine_has_not_stalled(
+    lab: ClusterSpec, driver: SimulatedDriver, tmp_path: Path
+) -> None:
+    driver.faults.silence_ssh("node1")
+    with sleeping_machine(tmp_path) as machine:
+
+        async def sleep_and_answer() -> None:
+            for _ in range(3):
+                await anyio.sleep(0.7)  # it is looked at meanwhile
+                machine.sleep()
+            await anyio.sleep(0.7)
+            driver.faults.clear()
+            driver.clock.changed()
+
+        await run_all(partial(lab.nodes(1).ensure, stall_timeout=60), sleep_and_answer)
 
 
 async def test_a_host_that_dies_while_it_boots_is_noticed_at_once(

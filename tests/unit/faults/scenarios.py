@@ -77,6 +77,7 @@ async def out_of_file_handles(_: Path) -> None:
     qemu = kutti.get_driver("qemu")
     await spec.ensure()
     await qemu.create_network("lab")
+    await kutti.diagnose()
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     with no_file_handles():
         for operation in (
@@ -87,6 +88,11 @@ async def out_of_file_handles(_: Path) -> None:
             qemu.list_hosts,
         ):
             await refused(operation, "ulimit -n")
+        diagnosis = await kutti.diagnose()
+        assert diagnosis.problems, "it tells what it cannot look at"
+        assert all("ulimit -n" in it.advice for it in diagnosis.problems), diagnosis
+        told = (await kutti.diagnose("simulated")).findings
+        assert "simulated" in [it.subject for it in told], "and what it can"
     assert len(list(await spec.nodes(2).ensure())) == 2
     assert [network.name for network in await qemu.list_networks()] == ["lab"]
 

@@ -50,7 +50,10 @@ def test_what_is_no_range_is_ignored(text: str) -> None:
     assert found is None or 0 <= found[0] < found[1] <= 1000
 
 
-@pytest.mark.parametrize("header", ["bytes=-", "bytes=0-1,3-4", "lines=0-1", "bytes=3-1", "0-1"])
+@pytest.mark.parametrize(
+    "header",
+    ["bytes=-", "bytes= -", "bytes=\t- ", "bytes=0-1,3-4", "lines=0-1", "bytes=3-1", "0-1"],
+)
 def test_a_range_that_is_not_understood_is_ignored(header: str) -> None:
     assert parse_range(header, 1000) is None
 

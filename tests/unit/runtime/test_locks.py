@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -50,9 +51,26 @@ def another_process_holding(path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+def stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "network.lock"
+
+
+async def test_a_lock_of_a_stopped_process_is_its_own_and_that_is_said(path: Path) -> None:
+    with another_process_holding(path) as process:
+        stop(process)
+        with pytest.raises(LockTimeoutError, match=f"stopped.*kill -CONT {process.pid}"):
+            async with locked(path, timeout=0.1):
+                pytest.fail("it is held")
+        process.send_signal(signal.SIGCONT)
+        process.communicate("go on")
+        async with locked(path, timeout=20):
+            pass
 
 
 async def test_tasks_of_one_process_exclude_each_other(path: Path) -> None:

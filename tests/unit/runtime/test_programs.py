@@ -111,6 +111,14 @@ print(anyio.run(lambda: run({inner!r}, timeout=60)))
         with pytest.raises(HypervisorError, match="was killed by signal 9"):
             await run(python("import os; os.kill(os.getpid(), 9)"), timeout=60)
 
+    async def test_want_of_memory_is_told_with_a_hint(self) -> None:
+        with pytest.raises(HypervisorError, match="Cannot allocate memory") as failure:
+            await run(python("import os, sys; sys.exit(os.strerror(12))"), timeout=20)
+        assert "Memory" in (failure.value.hint or "")
+        with pytest.raises(HypervisorError, match="signal 9") as failure:
+            await run(["sh", "-c", "kill -9 $$"], timeout=20)
+        assert "memory" in (failure.value.hint or "")
+
     async def test_a_missing_program_is_an_error_with_a_hint(self) -> None:
         with pytest.raises(HypervisorError, match=r"(?s)no-such-qemu could not be.*Hint: .*PATH"):
             await run(["no-such-qemu"], timeout=60)

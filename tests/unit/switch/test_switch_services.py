@@ -181,9 +181,9 @@ def test_updates_are_refused(ask_dns: Callable[[bytes], bytes]) -> None:
 class Upstream:
     """A name server of the host: answers with what `reply` makes of the question."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
+        self.sock.bind(("127.0.0.1", port))
         self.sock.settimeout(PATIENCE)
         self.port: int = self.sock.getsockname()[1]
         self.asked: list[bytes] = []
@@ -250,6 +250,24 @@ def test_the_next_name_server_is_asked_when_one_is_silent_or_refuses(
     query = dns_query("outside.example", Rtype.A)
     assert ask_dns(query) == as_answer(query)
     thread.join()
+
+
+def test_a_name_server_that_comes_back_is_asked_again(
+    switch: SwitchProcess, upstream: Upstream, ask_dns: Callable[[bytes], bytes]
+) -> None:
+    query = dns_query("outside.example", Rtype.A)
+    upstream.sock.close()  # the port refuses from now on
+    assert rcode(ask_dns(query)) == Rcode.SERVFAIL
+    switch.config.resolv_conf.unlink()  # as while this machine changes networks
+    assert rcode(ask_dns(query)) == Rcode.SERVFAIL
+    switch.config.resolv_conf.write_text("")
+    assert rcode(ask_dns(query)) == Rcode.SERVFAIL
+    again = Upstream(upstream.port)
+    switch.config.resolv_conf.write_text("nameserver 127.0.0.1\n")
+    thread = again.reply_once(lambda query: [as_answer(query)])
+    assert ask_dns(query) == as_answer(query)
+    thread.join()
+    again.sock.close()
 
 
 def test_silence_outside_ends_in_servfail(

@@ -153,6 +153,35 @@ def test_a_real_driver_is_chosen_by_setting(run) -> None:
     run(_REAL, "-o", "kutti_driver=qemu").assert_outcomes(passed=1, skipped=1)
 
 
+@pytest.mark.vm
+@pytest.mark.slow
+def test_a_real_cluster_is_booted_and_deleted(
+    run, vm_workspace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUTTI_WORKSPACE", str(vm_workspace))
+    result = run(
+        """
+        import anyio
+        import pytest
+        import kutti_sdk as kutti
+
+        @pytest.fixture
+        def kutti_spec(kutti_driver):
+            return kutti.cluster("plugin").using(kutti_driver).nodes(1, cpus=1, memory="256MiB")
+
+        def test_a_booted_node(kutti_cluster):
+            result = anyio.run(kutti_cluster["node1"].run, "hostname")
+            assert result.stdout.strip() == "node1"
+
+        def test_nothing_is_left(kutti_driver):
+            assert "plugin" not in [it.name for it in anyio.run(kutti.list_clusters)]
+            assert "plugin" not in [it.name for it in anyio.run(kutti_driver.list_networks)]
+        """,
+        "--kutti-driver=qemu",
+    )
+    result.assert_outcomes(passed=2)
+
+
 def test_a_fault_that_nobody_knows_is_an_error(run) -> None:
     result = run(
         """

@@ -11,11 +11,12 @@ _ADVICE = {
     errno.EROFS: "The disk is mounted read-only: see why in the system's log.",
     errno.EMFILE: "This process has too many files open: close some, or raise `ulimit -n`.",
     errno.ENFILE: "This machine has too many files open: end programs that are not needed.",
+    errno.ENOMEM: "Memory is used up: end other hosts or programs, or raise `ulimit -v`.",
     errno.EIO: "The disk may be failing: see the system's log, and save what is on it.",
 }
 
 
-def advice(error: OSError, otherwise: str) -> str:
+def advice(error: OSError, otherwise: str = "") -> str:
     """Tell what to do about an error.
 
     Args:
