@@ -22,6 +22,7 @@ from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kutti_sdk.core.errors import HypervisorError
+from kutti_sdk.drivers.qemu.sockets import connect
 from kutti_sdk.runtime.awake import limited
 
 _DELIMITER = b"\xff"
@@ -136,7 +137,7 @@ async def guest_agent(path: Path, *, timeout: float) -> AsyncIterator[GuestAgent
         HypervisorError: When there is no agent, or it does not answer in time.
     """
     try:
-        async with limited(timeout), await anyio.connect_unix(path) as stream:
+        async with limited(timeout), await connect(path) as stream:
             conversation = GuestAgent(stream)
             await conversation.synchronise()
             yield conversation

@@ -18,6 +18,7 @@ from anyio.abc import UNIXSocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from kutti_sdk.core.errors import HypervisorError
+from kutti_sdk.drivers.qemu.sockets import connect
 from kutti_sdk.runtime.awake import limited
 
 DEFAULT_TIMEOUT = 10.0
@@ -31,7 +32,6 @@ _BROKEN = (
     anyio.IncompleteRead,
     anyio.DelimiterNotFound,
 )
-_RETRY = 0.02  # seconds; a full queue of clients refuses at once and tells no time
 
 
 class Monitor:
@@ -139,7 +139,7 @@ async def monitor(path: Path, *, timeout: float = DEFAULT_TIMEOUT) -> AsyncItera
         HypervisorError: When nobody listens, or does not answer in time.
     """
     try:
-        async with limited(timeout), await _connect(path) as stream:
+        async with limited(timeout), await connect(path) as stream:
             conversation = Monitor(stream)
             await conversation.receive()  # the greeting
             await conversation.execute("qmp_capabilities")
@@ -163,7 +163,7 @@ async def ask_agent(path: Path, command: str, *, timeout: float) -> None:
     """
     try:
         with anyio.fail_after(timeout):
-            async with await _connect(path) as stream:
+            async with await connect(path) as stream:
                 await stream.send(json.dumps({"execute": command}).encode() + b"\n")
     except (OSError, TimeoutError, anyio.BrokenResourceError) as error:
         raise HypervisorError(f"the guest agent does not listen at {path.name}") from error
@@ -172,11 +172,3 @@ async def ask_agent(path: Path, command: str, *, timeout: float) -> None:
 def _request(command: str, arguments: Mapping[str, object]) -> bytes:
     request = {"execute": command, **({"arguments": arguments} if arguments else {})}
     return json.dumps(request).encode() + b"\n"
-
-
-async def _connect(path: Path) -> UNIXSocketStream:
-    while True:
-        try:
-            return await anyio.connect_unix(path)
-        except BlockingIOError:
-            await anyio.sleep(_RETRY)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from kutti_sdk.drivers.qemu.binaries import Qemu
 from kutti_sdk.drivers.qemu.features import missing_features
 from kutti_sdk.drivers.qemu.machine import background_arguments, escaped
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.drivers.qemu.sockets import listens
 from kutti_sdk.drivers.qemu.switch.config import Lease, SwitchConfig
 from kutti_sdk.drivers.qemu.switch.ethernet import parse_mac
 from kutti_sdk.images.qemu_programs import install_line
@@ -85,7 +85,7 @@ async def gateway_answers(network: NetworkRecord) -> bool:
     identity = gateway_identity(network)
     if identity is None:
         return False
-    if _listens(network.sockets.gateway_monitor):
+    if listens(network.sockets.gateway_monitor):
         return True
     await processes.terminate(identity)
     return False
@@ -159,19 +159,6 @@ async def _ensure_gateway(qemu: Qemu, network: NetworkRecord) -> None:
         if missing:
             error.hint = f"This QEMU was built without {', '.join(missing)}. Run: {install_line()}"
         raise
-
-
-def _listens(path: Path) -> bool:
-    """Tell whether somebody listens at a socket; does not wait."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        try:
-            probe.connect(str(path))
-        except BlockingIOError:  # with so many waiting, somebody does
-            return True
-        except OSError:  # a file that a process left which was killed refuses
-            return False
-        return True
 
 
 def _gateway_command(qemu: Qemu, network: NetworkRecord) -> list[str]:
