@@ -19,6 +19,8 @@ from kutti_sdk.runtime.tasks import interruptible, run_all
 
 _MARKS = {Severity.OK: "ok     ", Severity.NOTE: "note   ", Severity.PROBLEM: "PROBLEM"}
 
+_ROUNDS = 3  # times that it is mended what mending brought to light
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Diagnosis(Displayed):
@@ -58,13 +60,21 @@ class Diagnosis(Displayed):
 
         Processes without a record are ended, files that nobody uses are removed, rights are
         taken from others, services are started again. Each is looked at again before it is
-        touched.
+        touched; what turns out to be left behind, such as the sockets of a process that was
+        ended, is mended as well.
 
         Returns:
             A new diagnosis, which tells what was done.
         """
-        done = [await _mended(finding) for finding in self.findings if finding.mend is not None]
-        after = await diagnose(*(self.drivers or ()))
+        done: dict[str, None] = {}  # each sentence once, in order
+        after = self
+        for _ in range(_ROUNDS):
+            mends = [finding for finding in after.findings if finding.mend is not None]
+            if not mends:
+                break
+            for finding in mends:
+                done[await _mended(finding)] = None
+            after = await diagnose(*(self.drivers or ()))
         return Diagnosis(after.findings, tuple(done), self.drivers)
 
     @interruptible
