@@ -95,6 +95,23 @@ async def test_what_cannot_be_mended_is_told_and_the_rest_is_mended(
     assert found(mended, "a stone").severity is kutti.Severity.PROBLEM
 
 
+async def test_what_mending_brings_to_light_is_mended_as_well(
+    driver: SimulatedDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver.faults.leave_behind("a process")
+    take_away = driver.faults.take_away
+
+    def uncover(what: str) -> None:
+        take_away(what)
+        if what == "a process":
+            driver.faults.leave_behind("its socket")
+
+    monkeypatch.setattr(driver.faults, "take_away", uncover)
+    mended = await (await kutti.diagnose("lab-driver")).mend()
+    assert mended.healthy
+    assert mended.mended == ("took a process away", "took its socket away")
+
+
 async def test_rights_of_others_are_found_and_taken_away(driver: SimulatedDriver) -> None:
     key = (await cluster_key_pair("lab")).private_path
     for path in (key, data_dir(), runtime_path()):
