@@ -1,4 +1,4 @@
-"""What is tried where names cannot be found: ``nameless_scenarios.py SCENARIO BACKEND FOLDER``.
+"""What is tried where names cannot be found: ``nameless_scenarios.py BACKEND FOLDER``.
 
 The image list and the image are on servers of which only the names are known.
 """
@@ -20,7 +20,7 @@ from kutti_sdk.images.download import fetching
 from kutti_sdk.images.download.fetching import RetryPolicy
 
 LIST = "http://images.example.org/list.json"
-PATIENCE = 0.3  # seconds that the product has; by itself it would wait for six
+PATIENCE = 0.3  # seconds that the product has; by itself it would wait for four
 
 
 async def listed_image(folder: Path) -> VMImage:
@@ -82,7 +82,8 @@ def drain(server: socket.socket) -> list[bytes]:
 
 
 if __name__ == "__main__":
-    scenario, backend, folder = sys.argv[1:]
+    backend, folder = sys.argv[1:]
     kutti.set_workspace(folder)
     fetching.DEFAULT_POLICY = RetryPolicy(attempts=2, first_wait=0.05)
-    anyio.run(globals()[scenario], Path(folder), backend=backend)
+    for scenario in (nobody_is_asked, nobody_answers):
+        anyio.run(scenario, Path(folder), backend=backend)
