@@ -16,7 +16,7 @@ import pytest
 
 _SETUP = """
 ip link set lo up
-printf 'nameserver 127.0.0.1\\noptions timeout:2 attempts:2\\n' > "$1/resolv.conf"
+printf 'nameserver 127.0.0.1\\noptions timeout:5 attempts:2\\n' > "$1/resolv.conf"
 mount --bind "$1/resolv.conf" /etc/resolv.conf
 printf 'hosts: files dns\\n' > "$1/nsswitch.conf"
 mount --bind "$1/nsswitch.conf" /etc/nsswitch.conf
