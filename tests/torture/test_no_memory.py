@@ -57,7 +57,7 @@ async def test_a_process_without_memory_leaves_nothing_half_made(
     await operation.act(qemu_lab)
     await end(qemu_lab)
     before = files_below(workspace)
-    every = stride(17)
+    every = stride(24)
     record = Record("no memory left", operation.name, "qemu", anyio_backend, every=every)
     with recorded(record):
         for memory in range(0, ENOUGH, STEP * every):
