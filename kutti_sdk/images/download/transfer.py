@@ -18,6 +18,9 @@ from kutti_sdk.runtime.http import body_of
 if TYPE_CHECKING:
     import httpx
 
+# Not valid yet, and not any more. Source: X509_verify_cert_error_string(3) of OpenSSL.
+_AT_ANOTHER_TIME = frozenset({9, 10})
+
 
 class Transfer:
     """The transfers of one file from one server, of which several may be needed.
@@ -97,12 +100,9 @@ def _judge_failure(error: httpx.TransportError) -> Interrupted | Refused:
 
     if isinstance(error, httpx.UnsupportedProtocol):
         return Refused(_words(error), "Only http and https are used, and never http after https.")
-    if _is_untrusted(error):
-        return Refused(
-            _words(error),
-            "If your network has a certificate authority of its own, name its file: "
-            "ca_file, --ca-file or SSL_CERT_FILE.",
-        )
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return Refused(_words(error), _advice_on_trust(cause))
     if isinstance(error, httpx.ProxyError) and not _words(error).startswith("5"):
         return Refused(f"the proxy says: {_words(error)}", "Look at the proxy's URL.")
     if isinstance(error, httpx.TimeoutException):
@@ -110,8 +110,13 @@ def _judge_failure(error: httpx.TransportError) -> Interrupted | Refused:
     return Interrupted(_words(error))
 
 
-def _is_untrusted(error: Exception) -> bool:
-    return any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+def _advice_on_trust(error: ssl.SSLCertVerificationError) -> str:
+    if error.verify_code in _AT_ANOTHER_TIME:
+        return "Look at this machine's clock; if it is right, tell whoever runs the server."
+    return (
+        "If your network has a certificate authority of its own, name its file: "
+        "ca_file, --ca-file or SSL_CERT_FILE."
+    )
 
 
 def _words(error: Exception) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,24 @@ class TestHttps:
                 await download(entry, destination, HTTP)
             await download(entry, destination, HttpSettings(ca_file=ca_file))
             assert destination.read_bytes() == CONTENT
+
+    @pytest.mark.parametrize("year", [1999, 2099])
+    async def test_a_certificate_of_another_time_sends_to_the_clock(
+        self,
+        year: int,
+        authority: trustme.CA,
+        ca_file: Path,
+        destination: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        valid = {"not_before": datetime(year, 1, 1), "not_after": datetime(year, 12, 31)}
+        authority.issue_cert("127.0.0.1", **valid).configure_cert(context)
+        with FaultServer(tls=context) as server:
+            entry = CatalogueEntry("1.34", CHECKSUM, server.url("/x"))
+            with pytest.raises(DownloadError, match=r"(?s)certificate.*Hint: .*clock"):
+                await download(entry, destination, HttpSettings(ca_file=ca_file))
 
     async def test_ssl_cert_file_names_authorities_too(
         self,

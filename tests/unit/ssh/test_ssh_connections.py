@@ -13,6 +13,7 @@ from pathlib import Path
 import anyio
 import asyncssh
 import pytest
+from sleeping import sleeping_machine
 from ssh_harness import Proxy, Server, eventually, other, processes_with, start_server, stop_server
 
 from kutti_sdk.core.errors import (
@@ -36,6 +37,24 @@ async def test_clients_share_one_connection(
     await run_all(*[lambda one=one: one.run_with_results(proxy.address, "true") for one in clients])
     await client.run_with_results(proxy.address, "true")
     assert proxy.accepted == 1
+
+
+async def test_a_command_goes_on_after_hours_of_sleep(
+    client: AsyncSSHClient, sshd: Server, proxy: Proxy, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+
+    async def sleep() -> None:
+        await eventually(begun.exists)
+        machine.sleep()
+        await anyio.sleep(0.3)
+        machine.sleep()
+
+    with sleeping_machine(tmp_path) as machine:
+        command = f"touch {begun}; sleep 1; echo awake"
+        result, _ = await run_all(lambda: client.run_with_results(proxy.address, command), sleep)
+        assert result.stdout == "awake\n"
+        assert (await client.run_with_results(proxy.address, "echo again")).stdout == "again\n"
 
 
 async def test_a_lost_connection_is_made_anew(
