@@ -113,6 +113,19 @@ async def pending_state(host: HostRecord) -> Conditions | None:
     return await state.load(ResumeFiles(host.files.resume).record, Conditions)
 
 
+async def is_left(host: HostRecord) -> bool:
+    """Tell whether anything is there of a saved state, used or not.
+
+    Args:
+        host: The host.
+
+    Returns:
+        Whether there is a folder. One beside a QEMU that nobody starts is of a host that was
+        left half on its way: it may not know who it is.
+    """
+    return await anyio.Path(host.files.resume).exists()
+
+
 async def template_of(host: HostRecord) -> str | None:
     """Tell which template a host's saved state is of.
 
