@@ -25,7 +25,12 @@ from typing import Any
 import anyio
 import msgspec
 import qemu_lab
-from tortured_operations import HOST_OPERATIONS, IMAGE_OPERATIONS
+from tortured_operations import (
+    HOST_OPERATIONS,
+    IMAGE_OPERATIONS,
+    MEMORY_OPERATIONS,
+    RESTORE,
+)
 
 from kutti_sdk.runtime.directories import set_workspace
 
@@ -88,7 +93,8 @@ def _follow(order: Order) -> None:
         os.dup2(null, 1)
         set_workspace(order.workspace)
         lab = qemu_lab.make_lab(Path(order.image_list), Path(order.folder), order.port)
-        operations = {it.name: it for it in (*HOST_OPERATIONS, *IMAGE_OPERATIONS)}
+        known = (*HOST_OPERATIONS, *MEMORY_OPERATIONS, RESTORE, *IMAGE_OPERATIONS)
+        operations = {it.name: it for it in known}
         with qemu_lab.expect_no_system_inside():
             _kill_at(order.point, order.workspace)
             anyio.run(operations[order.operation].act, lab, backend=order.backend)

@@ -11,6 +11,7 @@ from signal import SIGKILL
 
 import msgspec
 from killed_process import Order
+from pretended_agent import environment
 
 _PROGRAM = Path(__file__).with_name("killed_process.py")
 
@@ -54,7 +55,10 @@ def victims() -> Iterator[Victims]:
         What runs them.
     """
     with subprocess.Popen(
-        [sys.executable, _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, _PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
     ) as process:
         try:
             yield Victims(process)

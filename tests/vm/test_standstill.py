@@ -59,10 +59,6 @@ async def _start(driver: QemuDriver) -> None:
             await host.start()
 
 
-async def _save(driver: QemuDriver) -> None:
-    await driver.save_checkpoint("two", *PLACE)
-
-
 async def _mend(driver: QemuDriver) -> None:
     found = [it for it in await driver.diagnose() if "standing still" in it.message]
     assert [it.subject for it in found] == ["host lab/node1", "host lab/node2"]
@@ -80,7 +76,6 @@ async def _mend(driver: QemuDriver) -> None:
     ("moment", "mend"),
     [
         pytest.param("_reach", _start, id="start when they were stopped"),
-        pytest.param("disks.switch_over", _save, id="checkpoint when all has come through"),
         pytest.param("migration_end", _mend, id="doctor when their disks were switched over"),
     ],
 )
