@@ -7,13 +7,13 @@ import random
 import shutil
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
 import anyio
-import psutil
 import pytest
-from leftovers import assert_clean, files_below
+from leftovers import assert_clean, files_below, processes_of
 from share import a_share_of, all_is_tried
 from torture_records import Record, recorded
 from tortured_operations import (
@@ -137,10 +137,7 @@ async def _perform(operation: Operation, lab: Lab) -> None:
 
 def _kill_one(chance: random.Random, workspace: Path) -> None:
     """Kill a host, a receiver, a host of a copy or a gateway, whatever runs."""
-    found = [
-        process
-        for process in psutil.process_iter()
-        if "qemu-system" in process.name() and str(workspace) in " ".join(process.cmdline())
-    ]
+    found = [it for it in processes_of(workspace) if "qemu-system" in it]
     if found:
-        chance.choice(found).kill()
+        with suppress(ProcessLookupError):
+            os.kill(int(chance.choice(found).partition(":")[0]), signal.SIGKILL)

@@ -210,7 +210,8 @@ async def ensure_and_delete(lab: Lab) -> None:
     except CheckpointMismatchError:  # it is brought back half, and to be brought back again
         await lab.cluster.restore("one")
         await lab.spec.ensure()
-    assert not await lab.spec.plan(), "ensure() left nothing to be done"
+    plan = await lab.spec.plan()
+    assert not plan, f"ensure() left this to be done: {plan}"
     status = await lab.cluster.status()
     nodes = {node.name: node.status for node in status.nodes}
     assert nodes == dict.fromkeys(lab.spec.node_names, HostStatus.RUNNING)

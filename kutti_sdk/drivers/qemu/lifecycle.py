@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import anyio
 
-from kutti_sdk.core.errors import HypervisorError, LockTimeoutError, PortInUseError
+from kutti_sdk.core.errors import HypervisorError, PortInUseError
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import forwards, records, resume, suspended
 from kutti_sdk.drivers.qemu.binaries import find_qemu
@@ -13,7 +13,7 @@ from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.drivers.qemu.run_state import RunState, ask_run_state
 from kutti_sdk.drivers.qemu.services import ensure_services, services_run, stop_services
 from kutti_sdk.runtime import processes
-from kutti_sdk.runtime.locks import locked
+from kutti_sdk.runtime.locks import holder, locked
 
 _STATUS_TIMEOUT = 2.0  # seconds; QEMU answers in milliseconds, unless it hangs
 _REMINDER = 5.0  # seconds; a host that is still booting does not hear its power button
@@ -196,16 +196,16 @@ async def _status_at_rest(record: HostRecord) -> HostStatus:
 
 
 async def _status_in_between(record: HostRecord, identity: processes.ProcessIdentity) -> HostStatus:
-    """Tell the status of a host that is started or saved, or was when somebody was killed."""
+    """Tell the status of a host that is started or saved, or was when somebody was killed.
+
+    Whoever does it holds the host's lock.
+    """
     network = await records.load_network(record.networkname)
-    try:
-        async with locked(network.sockets.lock(record.id), timeout=0):
-            # Asked again: who did it may have ended since.
-            state = await run_state(record, identity)
-            if state is None:
-                return HostStatus.UNKNOWN
-            if state is RunState.WAITS or await resume.is_left(record):
-                return HostStatus.ERROR  # it may not know who it is
-            return HostStatus.RUNNING if state is RunState.RUNS else HostStatus.SUSPENDED
-    except LockTimeoutError:  # who starts or saves it holds it
+    if holder(network.sockets.lock(record.id)) is not None:
         return HostStatus.RUNNING
+    state = await run_state(record, identity)  # asked again: who did it may have ended since
+    if state is None:
+        return HostStatus.UNKNOWN
+    if state is RunState.WAITS or await resume.is_left(record):
+        return HostStatus.ERROR  # it may not know who it is
+    return HostStatus.RUNNING if state is RunState.RUNS else HostStatus.SUSPENDED

@@ -196,7 +196,8 @@ async def go_on(host: HostRecord, network: NetworkRecord) -> None:
         network: Its network.
 
     Raises:
-        HypervisorError: When it cannot; the host boots at its next start.
+        HypervisorError: When it cannot; the caller ends it, and calls `drop_state`, as it does
+            in the end of what went well.
     """
     files = ResumeFiles(host.files.resume)
     try:
@@ -208,9 +209,6 @@ async def go_on(host: HostRecord, network: NetworkRecord) -> None:
     except HypervisorError as error:
         error.hint = error.hint or "What it was saved with is gone; start it again to boot it."
         raise
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(drop_state, host.files)
 
 
 async def become(host: HostRecord, network: NetworkRecord, new_identity: bytes) -> None:
