@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import anyio
 import pytest
 from cancelling import cancelled_at
 from leftovers import assert_clean, assert_soon_none, files_below, more_than, open_files
@@ -62,6 +63,21 @@ async def test_a_cluster_with_kubernetes_survives(
     lab = replace(lab, spec=lab.spec.kubernetes("1.34"))
     every = stride(97, thorough=5)  # there are thousands, and most are the same again
     await cancel_everywhere(WITH_KUBERNETES, end, lab, workspace, record(anyio_backend, every))
+
+
+async def test_two_others_go_on_at_once_with_what_was_cancelled(lab: Lab) -> None:
+    bystander = kutti.cluster("bystander").using(lab.driver)
+    await bystander.ensure()
+    for step in points("two others", 9):
+        was_cancelled = await cancelled_at(step, lab.spec.ensure)
+        assert not await bystander.plan()
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(lab.spec.ensure)
+        assert not await lab.spec.plan()
+        await lab.cluster.delete()
+        if not was_cancelled:
+            break
 
 
 @pytest.mark.parametrize("end", IMAGE_ENDS, ids=name_of)

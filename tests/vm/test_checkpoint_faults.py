@@ -178,7 +178,7 @@ async def test_a_host_that_does_not_go_on_boots_at_its_next_start(
             await anyio.sleep(0.05)
 
 
-async def test_a_host_that_was_left_half_somebody_else_is_in_error(
+async def test_a_host_that_was_left_half_somebody_else_is_in_error_and_started_anew(
     driver: QemuDriver, agent: PretendedAgent
 ) -> None:
     await driver.save_checkpoint("one", *PLACE)
@@ -186,9 +186,11 @@ async def test_a_host_that_was_left_half_somebody_else_is_in_error(
     host = await _record()
     host.files.resume.mkdir()  # as a process leaves it that is killed before the end
     assert await lifecycle.host_status(host) is HostStatus.ERROR
+    before = lifecycle.host_process(host)
     handle = await driver.get_host("node1", *PLACE)
-    await handle.force_stop()
-    assert await handle.status() is HostStatus.STOPPED
+    await handle.start()
+    assert await handle.status() is HostStatus.RUNNING
+    assert lifecycle.host_process(host) != before
 
 
 async def test_an_interrupted_restore_keeps_hosts_that_do_not_fit_together_from_booting(

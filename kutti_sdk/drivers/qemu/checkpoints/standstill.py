@@ -38,25 +38,21 @@ async def settle(network: NetworkRecord, host: HostRecord) -> None:
     """End what an interrupted save, suspend or start of a host began; the caller holds its lock.
 
     A host of which all was kept is suspended, and its QEMU, which has not run since, is
-    ended. Any other that stands still runs on; one that has no QEMU is stopped.
+    ended. So is the QEMU of one that was to go on from a saved state: it waits in vain, or may
+    not know who it is. Any other that stands still runs on; one that has no QEMU is stopped.
 
     Args:
         network: Its network.
         host: The host.
     """
     identity = lifecycle.host_process(host)
-    if await suspended.is_suspended(host):
+    if await suspended.is_suspended(host) or await resume.is_left(host):
         if identity is not None:
             await processes.terminate(identity)
         return
     if identity is not None:
-        was_still = await _stands_still(host, identity) and await run_on(network, host)
+        stands_still = await lifecycle.run_state(host, identity) is RunState.STANDS_STILL
+        was_still = stands_still and await run_on(network, host)
         if was_still or await suspended.is_left(host):
             await suspended.set_right(host, network)
     await anyio.to_thread.run_sync(suspended.drop_suspension, host.files)
-
-
-async def _stands_still(host: HostRecord, identity: processes.ProcessIdentity) -> bool:
-    # One that was going on from a saved state does not run on: it may not know who it is.
-    state = await lifecycle.run_state(host, identity)
-    return state is RunState.STANDS_STILL and not await resume.is_left(host)
