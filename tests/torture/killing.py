@@ -43,7 +43,7 @@ class Victims:
         self._process.stdin.write(msgspec.json.encode(order) + b"\n")
         self._process.stdin.flush()
         status = int(self._process.stdout.readline())
-        assert status in (0, -SIGKILL), "the operation failed; see its traceback"
+        assert status in (0, -SIGKILL), f"the operation failed, {status}; see its traceback"
         return status != 0
 
 
