@@ -1,60 +1,51 @@
-"""Two running hosts of one sector each, on the QEMU driver: what they do takes seconds.
+"""Hosts of one sector each, on the QEMU driver: what they do takes seconds.
 
 There is no guest agent in them; it is the only thing that is pretended here.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import anyio
 import pytest
+from pretended_agent import PretendedAgent, pretend
 
 import kutti_sdk as kutti
-from kutti_sdk.drivers.qemu import QemuDriver, resume
-from kutti_sdk.drivers.qemu.checkpoints import examination
+from kutti_sdk.drivers.qemu import QemuDriver
 from kutti_sdk.testing.boot_disk import BOOT_MESSAGE, boot_disk
 
 PLACE = ("lab", "lab")
 """Network and cluster of the hosts."""
 
 
-class Agent:
-    """Stands in for the guest agent, of which a disk of one sector has none."""
-
-    def __init__(self) -> None:
-        self.scripts: list[str] = []
-        self.error: Exception | None = None
-
-    async def behind(self) -> int:
-        return 0
-
-    async def run(self, _: str, script: bytes) -> None:
-        self.scripts.append(script.decode().partition("__DATA__\n")[2])
-        if self.error is not None:
-            raise self.error
-
-
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Agent:
-    pretended = Agent()
-
-    @asynccontextmanager
-    async def guest_agent(_: Path, **__: Any) -> AsyncIterator[Agent]:
+def agent() -> Iterator[PretendedAgent]:
+    """The guest agent of all hosts."""
+    pretended = PretendedAgent()
+    with pretend(pretended):
         yield pretended
 
-    monkeypatch.setattr(examination, "guest_agent", guest_agent)
-    monkeypatch.setattr(resume, "guest_agent", guest_agent)
-    return pretended
-
 
 @pytest.fixture
-async def driver(agent: Agent) -> AsyncIterator[QemuDriver]:
+async def driver(agent: PretendedAgent) -> AsyncIterator[QemuDriver]:
     """A driver with two running hosts, node1 and node2 of cluster lab."""
+    async with driver_without_hosts() as driver:
+        for name in ("node1", "node2"):
+            host = await driver.create_host(name, *PLACE, "1.34", cpus=1, memory="128MiB")
+            await host.start()
+            with anyio.fail_after(60):
+                while BOOT_MESSAGE not in await host.console():
+                    await anyio.sleep(0.05)
+        yield driver
+
+
+@asynccontextmanager
+async def driver_without_hosts() -> AsyncIterator[QemuDriver]:
+    """A driver with an image and network lab, in a workspace of its own; all is gone in the end."""
     with TemporaryDirectory(prefix="kutti-test-") as folder:
         kutti.set_workspace(folder)
         raw, disk = Path(folder, "raw"), Path(folder, "disk.qcow2")
@@ -63,12 +54,6 @@ async def driver(agent: Agent) -> AsyncIterator[QemuDriver]:
         driver = QemuDriver()
         await driver.import_image(disk, "1.34.2")
         await driver.create_network("lab")
-        for name in ("node1", "node2"):
-            host = await driver.create_host(name, *PLACE, "1.34", cpus=1, memory="128MiB")
-            await host.start()
-            with anyio.fail_after(60):
-                while BOOT_MESSAGE not in await host.console():
-                    await anyio.sleep(0.05)
         try:
             yield driver
         finally:
@@ -80,4 +65,4 @@ async def driver(agent: Agent) -> AsyncIterator[QemuDriver]:
                     await driver.delete_network(network.name)
             left = [path for path in Path(folder, "run").rglob("*") if not path.is_dir()]
             kutti.set_workspace(None)
-    assert not left, "sockets and locks of deleted networks are gone"
+    assert not left, "sockets and locks of deleted networks and of templates are gone"

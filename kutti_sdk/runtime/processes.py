@@ -34,7 +34,7 @@ _STEP = 0.1  # seconds, where the system cannot tell when a process ends
 _DYING = 5.0  # seconds that a killed process has to be gone, on a busy machine
 _LAST_WORDS = 2000  # bytes of a failed program's output that an error quotes
 _KILLED = -9  # status of who was ended by SIGKILL, which Windows has not
-_MARK = "KUTTI_DAEMON"  # in a daemon's environment from its first moment on, as its pid file is not
+_MARK = "KUTTI_DAEMON"  # in the environment from the first moment on, as a pid file is not
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +190,26 @@ async def run(
         raise _not_started(argv[0], error) from error
 
 
+async def run_alone(argv: Sequence[str], *, mark: str, timeout: float) -> str:
+    """Run a short program of which there is never more than one; the caller holds a lock.
+
+    One that was left by a process that was killed is ended first.
+
+    Args:
+        argv: Program and arguments.
+        mark: A text that no other program is given.
+        timeout: Seconds it may take, as in `run`.
+
+    Returns:
+        What it wrote to standard output.
+
+    Raises:
+        HypervisorError: When it fails, with the end of what it wrote.
+    """
+    await end_unfinished(mark)
+    return await run(argv, timeout=timeout, variables={_MARK: mark})
+
+
 async def follow(argv: Sequence[str], on_output: Callable[[str], None]) -> None:
     """Run a program to its end, for as long as it takes, and read along.
 
@@ -269,12 +289,12 @@ async def start_daemon(
 
 
 async def end_unfinished(mark: str) -> None:
-    """End a daemon that was begun, and whose process id nobody knows for certain yet.
+    """End a program that was begun, and whose process id nobody knows for certain.
 
     The caller holds the lock under which it is started, and has found that none runs.
 
     Args:
-        mark: What `start_daemon` was given.
+        mark: What `start_daemon` or `run_alone` was given.
 
     Raises:
         HypervisorError: When it could not be ended.

@@ -7,9 +7,11 @@ followed by a process of its own, forked from this one, which has imported every
 Points are what can be seen from outside: a file of the workspace opened to be written,
 a name made, changed or removed, a connection begun, a signal sent, a program started;
 each just before it happens, which is just after all that came before. The start of a
-program has a point after it as well.
+program has a point after it as well. Python itself tells of these things (PEP 578, audit
+hooks): the product has no part in it.
 
-Python itself tells of these things (PEP 578, audit hooks): the product has no part in it.
+A command to a QEMU is a point too, unless it only asks. Python does not tell of those, and
+so what gives them is wrapped.
 """
 
 from __future__ import annotations
@@ -25,8 +27,14 @@ from typing import Any
 import anyio
 import msgspec
 import qemu_lab
-from tortured_operations import HOST_OPERATIONS, IMAGE_OPERATIONS
+from tortured_operations import (
+    HOST_OPERATIONS,
+    IMAGE_OPERATIONS,
+    MEMORY_OPERATIONS,
+    RESTORE,
+)
 
+from kutti_sdk.drivers.qemu.qmp import Monitor
 from kutti_sdk.runtime.directories import set_workspace
 
 _EVENTS = frozenset(
@@ -88,7 +96,8 @@ def _follow(order: Order) -> None:
         os.dup2(null, 1)
         set_workspace(order.workspace)
         lab = qemu_lab.make_lab(Path(order.image_list), Path(order.folder), order.port)
-        operations = {it.name: it for it in (*HOST_OPERATIONS, *IMAGE_OPERATIONS)}
+        known = (*HOST_OPERATIONS, *MEMORY_OPERATIONS, RESTORE, *IMAGE_OPERATIONS)
+        operations = {it.name: it for it in known}
         with qemu_lab.expect_no_system_inside():
             _kill_at(order.point, order.workspace)
             anyio.run(operations[order.operation].act, lab, backend=order.backend)
@@ -127,7 +136,15 @@ def _kill_at(point: int, workspace: str) -> None:
         start(*arguments, **options)
         passed()
 
+    execute = Monitor.execute
+
+    async def pass_and_execute(monitor: Monitor, command: str, **arguments: object) -> Any:
+        if command != "qmp_capabilities" and not command.startswith("query-"):
+            passed()
+        return await execute(monitor, command, **arguments)
+
     subprocess.Popen.__init__ = start_and_pass
+    Monitor.execute = pass_and_execute
     sys.addaudithook(listen)
 
 

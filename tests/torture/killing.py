@@ -11,6 +11,7 @@ from signal import SIGKILL
 
 import msgspec
 from killed_process import Order
+from pretended_agent import environment
 
 _PROGRAM = Path(__file__).with_name("killed_process.py")
 
@@ -42,7 +43,7 @@ class Victims:
         self._process.stdin.write(msgspec.json.encode(order) + b"\n")
         self._process.stdin.flush()
         status = int(self._process.stdout.readline())
-        assert status in (0, -SIGKILL), "the operation failed; see its traceback"
+        assert status in (0, -SIGKILL), f"the operation failed, {status}; see its traceback"
         return status != 0
 
 
@@ -54,7 +55,10 @@ def victims() -> Iterator[Victims]:
         What runs them.
     """
     with subprocess.Popen(
-        [sys.executable, _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, _PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment(),
     ) as process:
         try:
             yield Victims(process)

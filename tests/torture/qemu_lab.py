@@ -19,6 +19,7 @@ from threading import Thread
 import anyio
 import anyio.lowlevel
 import pytest
+from pretended_agent import PretendedAgent, pretend
 from tortured_operations import Lab
 
 import kutti_sdk as kutti
@@ -96,6 +97,8 @@ def prepare_workspace(lab: Lab, folder: Path) -> None:
 def expect_no_system_inside() -> Iterator[None]:
     """Let hosts count as reachable when they are started, in this process, for a block.
 
+    Their guest agents are pretended.
+
     Yields:
         Nothing.
     """
@@ -107,7 +110,8 @@ def expect_no_system_inside() -> Iterator[None]:
         for module in ("kutti_sdk.clusters.apply", "kutti_sdk.clusters.cluster"):
             patch.setattr(import_module(module), "wait_until_reachable", reachable_at_once)
         patch.setenv("KUTTI_QEMU_ACCEL", "tcg")  # there is no kernel to probe others with
-        yield
+        with pretend(PretendedAgent()):
+            yield
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -66,7 +66,7 @@ def _row(record: Record) -> tuple[str, str, str, int]:
 
 def _line(records: list[Record]) -> str:
     first = records[0]
-    points = "all" if first.every == 1 else f"one in {first.every}"
+    points = {0: "at random", 1: "all"}.get(first.every, f"one in {first.every}")
     sums = (sum(getattr(it, name) for it in records) for name in ("tried", "survived", "lost"))
     cells = (first.fault, first.operation, first.driver, points, *(f"{it:,}" for it in sums))
     return f"| {' | '.join(cells)} |\n"

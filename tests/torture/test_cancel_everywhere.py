@@ -6,18 +6,19 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import anyio
 import pytest
 from cancelling import cancelled_at
 from leftovers import assert_clean, assert_soon_none, files_below, more_than, open_files
-from share import a_share_of, points, stride
+from share import a_share_of, all_is_tried, points, stride
 from torture_records import Record, recorded
 from tortured_operations import (
-    CHECKPOINT_OPERATIONS,
     CLUSTER_ENDS,
     GUEST_OPERATIONS,
     HOST_OPERATIONS,
     IMAGE_ENDS,
     IMAGE_OPERATIONS,
+    MEMORY_TRIALS,
     Act,
     Lab,
     Operation,
@@ -44,9 +45,10 @@ def lab(workspace: Path, tmp_path: Path) -> Lab:
     return Lab(spec, not_here.k8s_version, image_file, tmp_path)
 
 
-@pytest.mark.parametrize("end", CLUSTER_ENDS, ids=name_of)
 @pytest.mark.parametrize(
-    "operation", [*HOST_OPERATIONS, *GUEST_OPERATIONS, *CHECKPOINT_OPERATIONS], ids=name_of
+    ("operation", "end"),
+    [*product([*HOST_OPERATIONS, *GUEST_OPERATIONS], CLUSTER_ENDS), *MEMORY_TRIALS],
+    ids=name_of,
 )
 async def test_a_cluster_survives(
     operation: Operation, end: Act, lab: Lab, workspace: Path, anyio_backend: str
@@ -63,6 +65,21 @@ async def test_a_cluster_with_kubernetes_survives(
     await cancel_everywhere(WITH_KUBERNETES, end, lab, workspace, record(anyio_backend, every))
 
 
+async def test_two_others_go_on_at_once_with_what_was_cancelled(lab: Lab) -> None:
+    bystander = kutti.cluster("bystander").using(lab.driver)
+    await bystander.ensure()
+    for step in points("two others", 9):
+        was_cancelled = await cancelled_at(step, lab.spec.ensure)
+        assert not await bystander.plan()
+        async with anyio.create_task_group() as group:
+            for _ in range(2):
+                group.start_soon(lab.spec.ensure)
+        assert not await lab.spec.plan()
+        await lab.cluster.delete()
+        if not was_cancelled:
+            break
+
+
 @pytest.mark.parametrize("end", IMAGE_ENDS, ids=name_of)
 @pytest.mark.parametrize("operation", IMAGE_OPERATIONS, ids=name_of)
 async def test_an_image_survives(
@@ -74,9 +91,13 @@ async def test_an_image_survives(
 @pytest.mark.vm
 @pytest.mark.parametrize(
     ("operation", "end"),
-    a_share_of(
-        [*product(HOST_OPERATIONS, CLUSTER_ENDS), *product(IMAGE_OPERATIONS, IMAGE_ENDS)], every=13
-    ),
+    [
+        *a_share_of(
+            [*product(HOST_OPERATIONS, CLUSTER_ENDS), *product(IMAGE_OPERATIONS, IMAGE_ENDS)],
+            every=13,
+        ),
+        *(MEMORY_TRIALS if all_is_tried() else []),
+    ],
     ids=name_of,
 )
 async def test_virtual_machines_survive(

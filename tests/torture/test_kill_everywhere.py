@@ -22,9 +22,11 @@ from tortured_operations import (
     IMAGE_ENDS,
     IMAGE_OPERATIONS,
     KILLED_CLUSTER_ENDS,
+    MEMORY_TRIALS,
     Act,
     Lab,
     Operation,
+    delete_passing,
     name_of,
 )
 
@@ -74,6 +76,15 @@ async def test_a_cluster_survives(
 
 
 @pytest.mark.parametrize(
+    ("operation", "end"), a_share_of(MEMORY_TRIALS, every=len(MEMORY_TRIALS)), ids=name_of
+)
+async def test_the_memory_of_a_cluster_survives(
+    operation: Operation, end: Act, qemu_lab: Lab, process: Victims, order: Order
+) -> None:
+    await kill_everywhere(operation, end, qemu_lab, process, order)
+
+
+@pytest.mark.parametrize(
     ("operation", "end"),
     a_share_of(product(IMAGE_OPERATIONS, IMAGE_ENDS), every=OPERATIONS_EVERY),
     ids=name_of,
@@ -106,6 +117,7 @@ async def kill_everywhere(
                 await operation.prepare(lab)
                 order = msgspec.structs.replace(order, operation=operation.name, point=point)
                 was_killed = process.was_killed(order)
+                await delete_passing(lab)
                 await end(lab)
                 assert_clean(workspace, before)
                 assert_free(order.port)

@@ -11,6 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 from leftovers import assert_clean, files_below
+from pretended_agent import environment
 from share import all_is_tried
 from torture_records import Record, recorded
 from tortured_operations import Lab
@@ -45,7 +46,7 @@ async def test_many_work_on_the_same_clusters(qemu_lab: Lab, workspace: Path) ->
     async def member(number: int) -> list[str]:
         argv = [sys.executable, str(program), str(workspace), str(image_list)]
         argv += [str(number), str(SECONDS)]
-        ended = await anyio.run_process(argv, stderr=None, check=False)
+        ended = await anyio.run_process(argv, stderr=None, check=False, env=environment())
         did = ended.stdout.decode().splitlines()
         record.tried += len(did) + (ended.returncode != 0)
         record.survived += len(did)

@@ -30,7 +30,8 @@ class Record(msgspec.Struct):
         backend: ``asyncio`` or ``trio``; empty where both or neither matter.
         tried: Points at which the fault was tried.
         survived: Points after which everything was as promised.
-        every: 1 when all points were tried, else how many there are for each that was.
+        every: 1 when all points were tried, else how many there are for each that was;
+            0 when they were chosen at random.
         commit: What was tested.
         date: When.
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import anyio
@@ -17,7 +18,9 @@ from kutti_sdk.clusters.attachment import list_clusters
 from kutti_sdk.clusters.cluster import Cluster
 from kutti_sdk.clusters.spec import ClusterSpec
 from kutti_sdk.core.driver import VMDriver
+from kutti_sdk.core.errors import CheckpointMismatchError
 from kutti_sdk.core.status import HostStatus, ImageStatus
+from kutti_sdk.testing.boot_disk import BOOT_MESSAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,9 @@ class Lab:
         """The cluster, whether it exists or not."""
         return Cluster(self.spec)
 
+
+PASSING = "passing"
+"""Name of another cluster, which an operation makes and deletes."""
 
 Act = Callable[[Lab], Awaitable[object]]
 
@@ -92,8 +98,8 @@ async def saved(lab: Lab) -> None:
 
 
 async def suspended(lab: Lab) -> None:
-    """Begin with the cluster suspended."""
-    await lab.spec.ensure()
+    """Begin with the cluster suspended; it has one checkpoint as well."""
+    await saved(lab)
     await lab.cluster.suspend()
 
 
@@ -108,13 +114,16 @@ async def purge(lab: Lab) -> None:
 
 
 async def _use_for_a_moment(lab: Lab) -> None:
-    async with lab.spec.named("passing").without_forward(to=80).ephemeral() as cluster:
+    async with lab.spec.named(PASSING).without_forward(to=80).ephemeral() as cluster:
         await cluster["node1"].run("true")
 
 
 async def _run_everywhere(lab: Lab) -> None:
-    async for _ in lab.cluster.run_all("true"):
-        pass
+    # The commands run on the island, which has steps of its own: each loop meets it elsewhere.
+    for command in ("true", "echo one; echo two", "hostname", "false"):
+        async for _ in lab.cluster.run_all(command):
+            pass
+    await lab.cluster.run_all("true")
 
 
 async def _follow(lab: Lab) -> None:
@@ -142,14 +151,9 @@ async def _forget(lab: Lab) -> None:
         await checkpoint.delete()
 
 
-async def _save(lab: Lab) -> None:
-    await _forget(lab)
-    await lab.cluster.checkpoint("one")
-
-
 async def _clone(lab: Lab) -> None:
     (checkpoint,) = await lab.cluster.checkpoints()
-    copy = await checkpoint.clone("passing")
+    copy = await checkpoint.clone(PASSING)
     with anyio.CancelScope(shield=True):  # what is tried is over
         await copy.delete()
 
@@ -177,14 +181,17 @@ GUEST_OPERATIONS = (
 )
 """Operations that talk to the system inside."""
 
-CHECKPOINT_OPERATIONS = (
-    Operation("checkpoint", running, _save),
-    Operation("restore", saved, lambda lab: lab.cluster.restore("one")),
+MEMORY_OPERATIONS = (
+    Operation("checkpoint", saved, lambda lab: lab.cluster.checkpoint("two")),
     Operation("clone", saved, _clone),
-    Operation("suspend", running, lambda lab: lab.cluster.suspend()),
+    Operation("suspend", saved, lambda lab: lab.cluster.suspend()),
     Operation("resume", suspended, lambda lab: lab.cluster.resume()),
+    Operation("delete a checkpoint", saved, _forget),
 )
-"""Operations on the memory of hosts."""
+"""Operations on the memory of hosts, who keep it whatever happens."""
+
+RESTORE = Operation("restore", saved, lambda lab: lab.cluster.restore("one"))
+"""The operation that gives hosts another memory and another disk."""
 
 IMAGE_OPERATIONS = (
     Operation("fetch", purge, fetch),
@@ -202,14 +209,36 @@ def changed(spec: ClusterSpec) -> ClusterSpec:
 
 async def ensure_and_delete(lab: Lab) -> None:
     """Bring the cluster to its spec, see that it is, and delete it."""
-    await lab.spec.ensure()
-    assert not await lab.spec.plan(), "ensure() left nothing to be done"
+    try:
+        await lab.spec.ensure()
+    except CheckpointMismatchError:  # it is brought back half, and to be brought back again
+        await lab.cluster.restore("one")
+        await lab.spec.ensure()
+    plan = await lab.spec.plan()
+    assert not plan, f"ensure() left this to be done: {plan}"
     status = await lab.cluster.status()
     nodes = {node.name: node.status for node in status.nodes}
     assert nodes == dict.fromkeys(lab.spec.node_names, HostStatus.RUNNING)
     if lab.driver.name != "simulated":
         assert_listening(it.host_port for node in status.nodes for it in node.forwards)
     await lab.cluster.delete()
+
+
+async def go_on_and_delete(lab: Lab) -> None:
+    """Bring the cluster to its spec, see that no host has booted for it, and delete it."""
+    await lab.spec.ensure()
+    for host in await lab.driver.list_hosts():
+        assert (await host.console(100)).count(BOOT_MESSAGE) <= 1, f"{host.name} booted again"
+    await ensure_and_delete(lab)
+
+
+async def restore_and_delete(lab: Lab) -> None:
+    """Bring the cluster back to the checkpoint that it had before, and go on from there."""
+    if not await lab.cluster.checkpoints():  # that was what was deleted
+        await lab.spec.ensure()
+        await lab.cluster.checkpoint("one")
+    await lab.cluster.restore("one")
+    await ensure_and_delete(lab)
 
 
 def assert_listening(ports: Iterable[int]) -> None:
@@ -232,6 +261,11 @@ async def mend_and_delete(lab: Lab) -> None:
     await delete(lab)
 
 
+async def delete_passing(lab: Lab) -> None:
+    """Delete the other cluster, as who made it would have done had it not been killed."""
+    await Cluster(lab.spec.named(PASSING)).delete()
+
+
 async def fetch_and_purge(lab: Lab) -> None:
     """Bring the image here, see that it is whole, and remove it."""
     image = await lab.driver.get_image(lab.k8s_version)
@@ -246,6 +280,15 @@ CLUSTER_ENDS = (ensure_and_delete, delete)
 
 KILLED_CLUSTER_ENDS = (*CLUSTER_ENDS, mend_and_delete)
 """What does so when nothing could be cleaned up."""
+
+MEMORY_ENDS = (ensure_and_delete, restore_and_delete, delete)
+"""What brings a cluster with a checkpoint to a clean end after any fault."""
+
+MEMORY_TRIALS = (
+    *product(MEMORY_OPERATIONS, (go_on_and_delete, restore_and_delete, delete)),
+    *product([RESTORE], MEMORY_ENDS),
+)
+"""The operations on the memory of hosts, each with what must be possible after them."""
 
 IMAGE_ENDS = (fetch_and_purge, purge)
 """What brings an image to a clean end after any fault."""

@@ -15,7 +15,8 @@ from typing import Any
 
 import anyio
 import pytest
-from bare_hosts import PLACE, Agent
+from bare_hosts import PLACE
+from pretended_agent import BEGIN, PretendedAgent, environment
 
 import kutti_sdk as kutti
 from kutti_sdk.core.status import HostStatus
@@ -48,7 +49,9 @@ def _hidden(workspace: Path) -> list[str]:
     return [path.name for path in workspace.rglob("checkpoints/lab/.*.*")]
 
 
-async def test_hosts_are_saved_brought_back_and_copied(driver: QemuDriver, agent: Agent) -> None:
+async def test_hosts_are_saved_brought_back_and_copied(
+    driver: QemuDriver, agent: PretendedAgent
+) -> None:
     saved = await driver.save_checkpoint("one", *PLACE)
     assert await _statuses(driver) == [HostStatus.RUNNING] * 2
     assert 0 < saved.memory < 2 * 2**27, "memory that was never used takes nothing"
@@ -59,9 +62,9 @@ async def test_hosts_are_saved_brought_back_and_copied(driver: QemuDriver, agent
     assert copy.address == original.address
     for own in ("uuid", "mac", "host_key"):
         assert getattr(copy, own) != getattr(original, own)
-    seeds = [script.split("\n", 1)[0] for script in agent.scripts]
+    seeds = [script.split("\n", 1)[0] for script in agent.values]
     assert len(set(seeds)) == len(seeds) == 4, "each host has its own randomness"
-    assert [f"mac={copy.mac}" in script for script in agent.scripts].count(True) == 1
+    assert [f"mac={copy.mac}" in script for script in agent.values].count(True) == 1
 
 
 async def test_disks_outlive_whoever_they_came_from(driver: QemuDriver) -> None:
@@ -139,19 +142,15 @@ async def test_a_cancelled_save_lets_all_hosts_run_on(driver: QemuDriver) -> Non
 
 async def test_what_a_killed_save_left_is_removed_by_the_next_call(driver: QemuDriver) -> None:
     program = (
-        "import contextlib, anyio, kutti_sdk\n"
+        f"{BEGIN}import anyio\n"
         "from kutti_sdk.drivers.qemu import QemuDriver\n"
-        "from kutti_sdk.drivers.qemu.checkpoints import examination, saving\n"
-        "@contextlib.asynccontextmanager\n"
-        "async def agent(*_, **__): yield\n"
-        "examination.guest_agent = agent\n"
+        "from kutti_sdk.drivers.qemu.checkpoints import saving\n"
         "async def stand_still(qemu, host): print('now', flush=True); await anyio.sleep(600)\n"
         "saving.disks.switch_over = stand_still\n"
         "anyio.run(QemuDriver().save_checkpoint, 'one', 'lab', 'lab')\n"
     )
-    workspace = str(kutti.data_dir().parent)
-    environment = os.environ | {"KUTTI_WORKSPACE": workspace}
-    async with await anyio.open_process([sys.executable, "-c", program], env=environment) as saver:
+    env = environment(KUTTI_WORKSPACE=str(kutti.data_dir().parent))
+    async with await anyio.open_process([sys.executable, "-c", program], env=env) as saver:
         assert saver.stdout is not None
         await saver.stdout.receive()
         saver.kill()
@@ -165,7 +164,7 @@ async def test_what_a_killed_save_left_is_removed_by_the_next_call(driver: QemuD
 
 
 async def test_a_host_that_does_not_go_on_boots_at_its_next_start(
-    driver: QemuDriver, agent: Agent
+    driver: QemuDriver, agent: PretendedAgent
 ) -> None:
     await driver.save_checkpoint("one", *PLACE)
     agent.error = kutti.HypervisorError("nobody at home")
@@ -179,17 +178,19 @@ async def test_a_host_that_does_not_go_on_boots_at_its_next_start(
             await anyio.sleep(0.05)
 
 
-async def test_a_host_that_was_left_half_somebody_else_is_in_error(
-    driver: QemuDriver, agent: Agent
+async def test_a_host_that_was_left_half_somebody_else_is_in_error_and_started_anew(
+    driver: QemuDriver, agent: PretendedAgent
 ) -> None:
     await driver.save_checkpoint("one", *PLACE)
     agent.error = kutti.HypervisorError("killed here")
     host = await _record()
     host.files.resume.mkdir()  # as a process leaves it that is killed before the end
     assert await lifecycle.host_status(host) is HostStatus.ERROR
+    before = lifecycle.host_process(host)
     handle = await driver.get_host("node1", *PLACE)
-    await handle.force_stop()
-    assert await handle.status() is HostStatus.STOPPED
+    await handle.start()
+    assert await handle.status() is HostStatus.RUNNING
+    assert lifecycle.host_process(host) != before
 
 
 async def test_an_interrupted_restore_keeps_hosts_that_do_not_fit_together_from_booting(

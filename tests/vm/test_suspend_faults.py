@@ -12,7 +12,8 @@ import sys
 
 import anyio
 import pytest
-from bare_hosts import PLACE, Agent
+from bare_hosts import PLACE
+from pretended_agent import BEGIN, PretendedAgent, environment
 
 import kutti_sdk as kutti
 from kutti_sdk.core.status import HostStatus
@@ -61,7 +62,7 @@ def _state(host: HostRecord) -> SuspendedFiles:
 
 
 async def test_a_suspended_cluster_goes_on_after_this_machine_was_restarted(
-    driver: QemuDriver, agent: Agent
+    driver: QemuDriver, agent: PretendedAgent
 ) -> None:
     await driver.suspend_cluster(*PLACE)
     assert await _statuses(driver) == _SUSPENDED
@@ -74,7 +75,7 @@ async def test_a_suspended_cluster_goes_on_after_this_machine_was_restarted(
     await _start(driver)
     assert await _statuses(driver) == _RUNNING
     await _boots(driver, 1)
-    seeds = [script.split("\n", 1)[0] for script in agent.scripts]
+    seeds = [script.split("\n", 1)[0] for script in agent.values]
     assert len(set(seeds)) == 2, "each has new randomness"
     assert not any(host.files.suspended.exists() for host in await _records()), "it is used once"
 
@@ -93,7 +94,7 @@ async def test_a_suspended_cluster_goes_on_after_this_machine_was_restarted(
 
 
 async def test_what_is_damaged_is_told_and_the_host_boots_from_its_disk(
-    driver: QemuDriver, agent: Agent
+    driver: QemuDriver, agent: PretendedAgent
 ) -> None:
     await driver.suspend_cluster(*PLACE)
     first, second = map(_state, await _records())
@@ -110,7 +111,7 @@ async def test_what_is_damaged_is_told_and_the_host_boots_from_its_disk(
         ("node2", True),
     ]
     await _boots(driver, 2)
-    assert not agent.scripts
+    assert not agent.values
 
 
 async def test_under_another_processor_it_waits_for_the_right_one(
@@ -204,19 +205,15 @@ async def test_a_suspend_that_was_killed_is_ended_by_the_next_start(
     driver: QemuDriver, hook: str, goes_on: str
 ) -> None:
     program = (
-        "import contextlib, anyio, kutti_sdk\n"
+        f"{BEGIN}import anyio\n"
         "from kutti_sdk.drivers.qemu import QemuDriver, suspending\n"
-        "from kutti_sdk.drivers.qemu.checkpoints import examination\n"
-        "@contextlib.asynccontextmanager\n"
-        "async def agent(*_, **__): yield\n"
-        "examination.guest_agent = agent\n"
         "async def hang(_): print('now', flush=True); await anyio.sleep(600)\n"
         f"{hook} = hang\n"
         "anyio.run(QemuDriver().suspend_cluster, 'lab', 'lab')\n"
     )
-    environment = os.environ | {"KUTTI_WORKSPACE": str(kutti.data_dir().parent)}
+    env = environment(KUTTI_WORKSPACE=str(kutti.data_dir().parent))
     before = [lifecycle.host_process(host) for host in await _records()]
-    async with await anyio.open_process([sys.executable, "-c", program], env=environment) as killed:
+    async with await anyio.open_process([sys.executable, "-c", program], env=env) as killed:
         assert killed.stdout is not None
         await killed.stdout.receive()
         killed.kill()

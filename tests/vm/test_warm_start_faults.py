@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
+from bare_hosts import driver_without_hosts
+from pretended_agent import PretendedAgent, environment, pretend
 
 import kutti_sdk as kutti
 from kutti_sdk.core.host import HostSize
@@ -24,7 +24,7 @@ from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import QemuDriver, layout, machine, records, resume
 from kutti_sdk.drivers.qemu.templates import fit, making, store
 from kutti_sdk.runtime import processes
-from kutti_sdk.testing.boot_disk import BOOT_MESSAGE, boot_disk
+from kutti_sdk.testing.boot_disk import BOOT_MESSAGE
 
 pytestmark = [
     pytest.mark.anyio,
@@ -36,68 +36,42 @@ PLACE = ("lab", "lab", "1.34")
 SIZE: dict[str, Any] = {"cpus": 1, "memory": "128MiB", "disk": "1GiB"}
 
 
-class Agent:
-    """Stands in for the guest agent, of which a disk of one sector has none."""
+class Agent(PretendedAgent):
+    """Boots what is to become a template, and notes what hosts that go on are told to be."""
 
     def __init__(self) -> None:
-        self.identities: list[dict[str, str]] = []
+        super().__init__()
         self.boots = 0
         self.cards_in_sight: list[int] = []
-        self.error: Exception | None = None
 
-    async def behind(self) -> int:
-        return 0
+    @property
+    def identities(self) -> list[dict[str, str]]:
+        return [dict(line.split("=", 1) for line in it.splitlines()) for it in self.values]
 
     async def run(self, interpreter: str, script: bytes) -> None:
         if interpreter == "/bin/sh":  # a host that is to become a template
             self.boots += 1
             await _boot_message(next(layout.templates_folder().glob(".*/console.log")))
             return
-        values = script.decode().partition("__DATA__\n")[2].splitlines()
-        self.identities.append(dict(line.split("=", 1) for line in values))
         self.cards_in_sight.append(await _cards_in_sight())
-        if self.error is not None:
-            raise self.error
+        await super().run(interpreter, script)
 
 
 @pytest.fixture
-def agent(monkeypatch: pytest.MonkeyPatch) -> Agent:
+def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
     pretended = Agent()
-
-    @asynccontextmanager
-    async def guest_agent(_: Path, **__: Any) -> AsyncIterator[Agent]:
-        yield pretended
-
-    monkeypatch.setattr(making, "guest_agent", guest_agent)
-    monkeypatch.setattr(resume, "guest_agent", guest_agent)
     monkeypatch.setattr(fit, "is_known_to_start_well", lambda _: True)
-    return pretended
+    with pretend(pretended):
+        yield pretended
 
 
 @pytest.fixture
 async def driver(agent: Agent) -> AsyncIterator[QemuDriver]:
     """A driver with an image and a network."""
-    with TemporaryDirectory(prefix="kutti-test-") as folder:
-        kutti.set_workspace(folder)
-        raw, disk = Path(folder, "raw"), Path(folder, "disk.qcow2")
-        raw.write_bytes(boot_disk())
-        await anyio.run_process(["qemu-img", "convert", "-O", "qcow2", str(raw), str(disk)])
-        driver = QemuDriver()
-        await driver.import_image(disk, "1.34.2")
-        await driver.create_network("lab")
-        try:
-            yield driver
-        finally:
-            with anyio.CancelScope(shield=True):
-                for host in await driver.list_hosts():
-                    await host.force_stop()
-                    await driver.delete_host(host.name, "lab", "lab")
-                await driver.delete_network("lab")
-            left = [path for path in Path(folder, "run").rglob("*") if not path.is_dir()]
-            half_made = [path for path in layout.templates_folder().iterdir() if path.is_dir()]
-            kutti.set_workspace(None)
-    assert not left, "sockets and locks of deleted networks and of templates are gone"
-    assert not [path for path in half_made if path.name.startswith(".")]
+    async with driver_without_hosts() as driver:
+        yield driver
+        half_made = list(layout.templates_folder().glob(".*/"))
+    assert not half_made
 
 
 async def _cards_in_sight() -> int:
@@ -292,9 +266,8 @@ async def test_what_a_killed_maker_left_is_removed_by_the_next_call(driver: Qemu
         "    await image.warm_up(cpus=1, memory='160MiB', disk='1GiB')\n"
         "anyio.run(main)\n"
     )
-    workspace = str(kutti.data_dir().parent)
-    environment = os.environ | {"KUTTI_WORKSPACE": workspace}
-    async with await anyio.open_process([sys.executable, "-c", program], env=environment) as maker:
+    env = environment(KUTTI_WORKSPACE=str(kutti.data_dir().parent))
+    async with await anyio.open_process([sys.executable, "-c", program], env=env) as maker:
         assert maker.stdout is not None
         await maker.stdout.receive()
         maker.kill()

@@ -178,7 +178,8 @@ async def probe(qemu: Qemu, accelerator: str, kernel: Path) -> bool:
         ]
         try:
             # With panic=-1 and -no-reboot QEMU ends when the kernel is through.
-            await processes.run(command, timeout=DEADLINE)
+            # One that hangs outlives us if we are killed; the next probe ends it.
+            await processes.run_alone(command, mark=str(_memory()), timeout=DEADLINE)
         except HypervisorError:
             return False
         text = await anyio.Path(console).read_text(errors="replace")

@@ -105,7 +105,8 @@ class QemuHost(VMHost):
         """Shut the host down from inside; see `VMHost.stop`."""
         record = await self._record()
         identity = lifecycle.host_process(record)
-        if identity is None:
+        # One that stands still does not hear that it shall shut down.
+        if identity is None or await lifecycle.host_status(record) is HostStatus.SUSPENDED:
             raise HostNotRunningError(
                 f"host {self.name!r} does not run", driver="qemu", host=self.name
             )

@@ -99,6 +99,11 @@ class NetworkFiles:
         """Folder of the hosts, by cluster."""
         return self.folder / "hosts"
 
+    @property
+    def checkpoints_folder(self) -> Path:
+        """Folder of all checkpoints, by cluster."""
+        return self.folder / "checkpoints"
+
     def checkpoints(self, clustername: str) -> Path:
         """Find the folder of a cluster's checkpoints.
 
@@ -108,7 +113,7 @@ class NetworkFiles:
         Returns:
             The folder, whether it exists or not.
         """
-        return self.folder / "checkpoints" / clustername
+        return self.checkpoints_folder / clustername
 
     def restoring(self, clustername: str) -> Path:
         """Find the mark of a restore that was begun.

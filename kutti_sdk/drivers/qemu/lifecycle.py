@@ -4,31 +4,22 @@ from __future__ import annotations
 
 import anyio
 
-from kutti_sdk.core.errors import HypervisorError, LockTimeoutError, PortInUseError
+from kutti_sdk.core.errors import HypervisorError, PortInUseError
 from kutti_sdk.core.status import HostStatus
-from kutti_sdk.drivers.qemu import forwards, records, suspended
+from kutti_sdk.drivers.qemu import forwards, records, resume, suspended
 from kutti_sdk.drivers.qemu.binaries import find_qemu
 from kutti_sdk.drivers.qemu.qmp import ask_agent, monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.drivers.qemu.run_state import RunState, ask_run_state
 from kutti_sdk.drivers.qemu.services import ensure_services, services_run, stop_services
 from kutti_sdk.runtime import processes
 from kutti_sdk.runtime.awake import limited
-from kutti_sdk.runtime.locks import locked
+from kutti_sdk.runtime.locks import holder, locked
 
 _STATUS_TIMEOUT = 2.0  # seconds; QEMU answers in milliseconds, unless it hangs
 _REMINDER = 5.0  # seconds; a host that is still booting does not hear its power button
 _PAUSE_CHECK = 1.0  # seconds; QEMU tells of pauses only to who listens all the time
 _START_CHECK = 0.1  # seconds; nobody tells of a process that is about to start
-
-# QEMU's run states (qapi/run-state.json) in which the machine is as it should be.
-# It stands still in "finish-migrate" for the moment in which it is saved.
-_RUNNING_STATES = frozenset(
-    {"running", "debug", "suspended", "prelaunch", "inmigrate", "finish-migrate"}
-)
-_STOPPED_STATES = frozenset({"shutdown", "postmigrate"})
-
-# It stands still in these while it is suspended, and before it goes on.
-_STANDING_STATES = frozenset({"paused", "postmigrate"})
 
 
 def host_process(record: HostRecord) -> processes.ProcessIdentity | None:
@@ -44,28 +35,58 @@ def host_process(record: HostRecord) -> processes.ProcessIdentity | None:
 
 
 async def host_status(record: HostRecord) -> HostStatus:
-    """Ask QEMU what state a host is in.
+    """Ask QEMU what state a host is in; waits for no lock.
 
     Args:
         record: The host.
 
     Returns:
-        Running, Stopped, Suspended, Error (paused by a failure, without a disk, or half of
-        another host because going on from a saved state was interrupted), or Unknown when
-        there is a QEMU that does not answer.
+        Running, also while it stands still for the moment in which it is saved. Suspended,
+        also when it was left standing still by who was killed meanwhile. Stopped. Error when
+        it was paused by a failure, is without a disk, or half of another host because going
+        on from a saved state was interrupted. Unknown when there is a QEMU that does not
+        answer.
     """
     identity = host_process(record)
-    if identity is None:
-        return await _status_at_rest(record)
-    state = await _run_state(record, identity)
-    if state is None:
-        alive = processes.is_alive(identity)
-        return HostStatus.UNKNOWN if alive else await _status_at_rest(record)
-    if state in _STANDING_STATES and await suspended.is_left(record):
+    state = None if identity is None else await run_state(record, identity)
+    if identity is None or state is None:
+        is_silent = identity is not None and processes.is_alive(identity)
+        return HostStatus.UNKNOWN if is_silent else await _status_at_rest(record)
+    if state is RunState.ENDED:
+        return HostStatus.STOPPED
+    if state is RunState.FAILED:
+        return HostStatus.ERROR
+    if state is not RunState.RUNS and await suspended.is_left(record):
         return HostStatus.SUSPENDED
-    if state in _RUNNING_STATES:
-        return HostStatus.ERROR if await _is_half_resumed(record) else HostStatus.RUNNING
-    return HostStatus.STOPPED if state in _STOPPED_STATES else HostStatus.ERROR
+    if state is RunState.RUNS and not await resume.is_left(record):
+        return HostStatus.RUNNING
+    return await _status_in_between(record, identity)
+
+
+async def run_state(record: HostRecord, identity: processes.ProcessIdentity) -> RunState | None:
+    """Ask QEMU what a host's machine does.
+
+    Args:
+        record: The host.
+        identity: Its QEMU.
+
+    Returns:
+        What it does; None when QEMU ends meanwhile, or does not answer for 2 s.
+    """
+    network = await records.load_network(record.networkname)
+    try:
+        async with limited(_STATUS_TIMEOUT):
+            while processes.is_alive(identity):
+                try:
+                    async with monitor(network.sockets.monitor(record.id)) as qemu:
+                        return await ask_run_state(qemu)
+                except HypervisorError:
+                    # It does not listen yet, or not any more: it is starting or ending.
+                    with anyio.move_on_after(_START_CHECK):
+                        await processes.wait_for_exit(identity)
+    except TimeoutError:
+        pass
+    return None
 
 
 async def bytes_read(record: HostRecord) -> int:
@@ -178,32 +199,17 @@ async def _status_at_rest(record: HostRecord) -> HostStatus:
     return HostStatus.SUSPENDED if kept else HostStatus.STOPPED
 
 
-async def _run_state(record: HostRecord, identity: processes.ProcessIdentity) -> str | None:
-    """Ask QEMU for its run state; None when it ends meanwhile or hangs."""
-    network = await records.load_network(record.networkname)
-    try:
-        async with limited(_STATUS_TIMEOUT):
-            while processes.is_alive(identity):
-                try:
-                    async with monitor(network.sockets.monitor(record.id)) as qemu:
-                        return str((await qemu.execute("query-status"))["status"])
-                except HypervisorError:
-                    # It does not listen yet, or not any more: it is starting or ending.
-                    with anyio.move_on_after(_START_CHECK):
-                        await processes.wait_for_exit(identity)
-    except TimeoutError:
-        pass
-    return None
+async def _status_in_between(record: HostRecord, identity: processes.ProcessIdentity) -> HostStatus:
+    """Tell the status of a host that is started or saved, or was when somebody was killed.
 
-
-async def _is_half_resumed(record: HostRecord) -> bool:
-    """Tell whether somebody was killed who let the host go on: it may not know who it is."""
-    folder = anyio.Path(record.files.resume)
-    if not await folder.exists():
-        return False
+    Whoever does it holds the host's lock.
+    """
     network = await records.load_network(record.networkname)
-    try:
-        async with locked(network.sockets.lock(record.id), timeout=0):
-            return await folder.exists()
-    except LockTimeoutError:  # who starts the host holds it
-        return False
+    if holder(network.sockets.lock(record.id)) is not None:
+        return HostStatus.RUNNING
+    state = await run_state(record, identity)  # asked again: who did it may have ended since
+    if state is None:
+        return HostStatus.UNKNOWN
+    if state is RunState.WAITS or await resume.is_left(record):
+        return HostStatus.ERROR  # it may not know who it is
+    return HostStatus.RUNNING if state is RunState.RUNS else HostStatus.SUSPENDED

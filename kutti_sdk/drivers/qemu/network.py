@@ -13,6 +13,7 @@ from kutti_sdk.core.errors import NetworkExistsError, NetworkInUseError, Network
 from kutti_sdk.core.names import validate_name
 from kutti_sdk.core.network import VMNetwork, validate_cidr
 from kutti_sdk.drivers.qemu import layout, records
+from kutti_sdk.drivers.qemu.checkpoints.receiver import end_left_receivers
 from kutti_sdk.drivers.qemu.records import NetworkRecord
 from kutti_sdk.drivers.qemu.services import stop_services
 from kutti_sdk.runtime import state
@@ -105,6 +106,10 @@ async def delete_network(networkname: str) -> None:
             # Who made or removed it may have been killed.
             await anyio.to_thread.run_sync(_remove_files, files)
             raise
+        for checkpoints in await anyio.to_thread.run_sync(
+            lambda: list(files.checkpoints_folder.glob("*/"))
+        ):
+            await end_left_receivers(checkpoints)
         await stop_services(record)
         await anyio.to_thread.run_sync(_remove_sockets, record)
         await anyio.to_thread.run_sync(_remove_files, files)

@@ -113,6 +113,19 @@ async def pending_state(host: HostRecord) -> Conditions | None:
     return await state.load(ResumeFiles(host.files.resume).record, Conditions)
 
 
+async def is_left(host: HostRecord) -> bool:
+    """Tell whether anything is there of a saved state, used or not.
+
+    Args:
+        host: The host.
+
+    Returns:
+        Whether there is a folder. One beside a QEMU that nobody starts is of a host that was
+        left half on its way: it may not know who it is.
+    """
+    return await anyio.Path(host.files.resume).exists()
+
+
 async def template_of(host: HostRecord) -> str | None:
     """Tell which template a host's saved state is of.
 
@@ -183,7 +196,8 @@ async def go_on(host: HostRecord, network: NetworkRecord) -> None:
         network: Its network.
 
     Raises:
-        HypervisorError: When it cannot; the host boots at its next start.
+        HypervisorError: When it cannot; the caller ends it, and calls `drop_state`, as it does
+            in the end of what went well.
     """
     files = ResumeFiles(host.files.resume)
     try:
@@ -195,9 +209,6 @@ async def go_on(host: HostRecord, network: NetworkRecord) -> None:
     except HypervisorError as error:
         error.hint = error.hint or "What it was saved with is gone; start it again to boot it."
         raise
-    finally:
-        with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(drop_state, host.files)
 
 
 async def become(host: HostRecord, network: NetworkRecord, new_identity: bytes) -> None:

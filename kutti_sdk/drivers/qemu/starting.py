@@ -134,13 +134,17 @@ async def _resume(network: NetworkRecord, record: HostRecord, pending: resume.Co
     outlets = host_outlets(record, network)
     unseen = network.sockets.unseen_card(record.id)
     memory = resume.memory_of(record, pending)
+    await _run(record, replace(outlets, card=unseen), pending.accelerator, memory=memory)
     try:
-        await _run(record, replace(outlets, card=unseen), pending.accelerator, memory=memory)
         await resume.go_on(record, network)
         await anyio.Path(unseen).rename(outlets.card)
     except BaseException:
         await _end(record)
         raise
+    finally:
+        # Last: a host beside which it lies, and that nobody starts, is to be started anew.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(resume.drop_state, record.files)
 
 
 async def _run(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import anyio
+import psutil
 import pytest
+from pretended_agent import environment
 
 import kutti_sdk as kutti
 from kutti_sdk.drivers.qemu import accelerator
 from kutti_sdk.drivers.qemu.accelerator import choose_accelerator
 from kutti_sdk.drivers.qemu.binaries import Qemu
+from kutti_sdk.runtime.processes import identify
 
 pytestmark = pytest.mark.anyio
 
@@ -68,6 +73,31 @@ async def test_what_hangs_is_not_used(
     monkeypatch.setenv("THEN", "exec sleep 600")
     monkeypatch.setattr(accelerator, "DEADLINE", 0.3)
     assert await choose_accelerator(qemu, kernel) == "tcg"
+
+
+async def test_what_hangs_and_outlives_who_was_killed_is_ended_by_the_next_probe(
+    workspace: Path, qemu: Qemu, kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("THEN", "exec sleep 600")
+    program = (
+        "import anyio\n"
+        "from pathlib import Path\n"
+        "from kutti_sdk.drivers.qemu.accelerator import probe\n"
+        "from kutti_sdk.drivers.qemu.binaries import Qemu\n"
+        f"qemu = Qemu({qemu.system!r}, 'qemu-img', (7, 2, 0))\n"
+        f"anyio.run(probe, qemu, 'kvm', Path({str(kernel)!r}))\n"
+    )
+    env = environment(KUTTI_WORKSPACE=str(workspace))
+    async with await anyio.open_process([sys.executable, "-c", program], env=env) as killed:
+        with anyio.fail_after(30):
+            while not (left := psutil.Process(killed.pid).children()):
+                await anyio.sleep(0.05)
+        killed.kill()
+    assert identify(left[0].pid) is not None
+    monkeypatch.setenv("THEN", "true")
+    monkeypatch.setenv("SAYS", "VFS: Unable to mount root fs")
+    assert await choose_accelerator(qemu, kernel) == "kvm"
+    assert identify(left[0].pid) is None
 
 
 async def test_another_kernel_is_tried_anew(

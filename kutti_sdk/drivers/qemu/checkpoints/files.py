@@ -90,3 +90,15 @@ def lock_of(network: NetworkFiles, clustername: str) -> Path:
         The lock file.
     """
     return network.checkpoints(clustername) / f"{HALF_MADE}lock"
+
+
+def half_made(checkpoints: Path) -> list[Path]:
+    """List what is not complete, or half deleted. Call it in a thread.
+
+    Args:
+        checkpoints: Folder of a cluster's checkpoints, whether it exists or not.
+
+    Returns:
+        The folders, and marks that were being written.
+    """
+    return list(checkpoints.glob(f"{HALF_MADE}*.*"))

@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 
 from kutti_sdk.drivers.qemu.binaries import Qemu
-from kutti_sdk.drivers.qemu.checkpoints.files import CheckpointFiles
+from kutti_sdk.drivers.qemu.checkpoints.files import CheckpointFiles, half_made
 from kutti_sdk.drivers.qemu.images import image_of
 from kutti_sdk.drivers.qemu.layout import Sockets
 from kutti_sdk.drivers.qemu.machine import Memory, Outlets, host_command
@@ -115,6 +115,19 @@ async def end_receiver(host: HostRecord, network: NetworkRecord, pidfile: Path) 
     sockets = [_socket(host, network.sockets, what) for what in ("qmp", "qga", "card", "in")]
     for path in (*sockets, pidfile):
         await anyio.Path(path).unlink(missing_ok=True)
+
+
+async def end_left_receivers(checkpoints: Path) -> None:
+    """End the receivers of checkpoints that were not completed, by who was killed.
+
+    Args:
+        checkpoints: Folder of a cluster's checkpoints, to which nobody adds one now.
+    """
+    folders = await anyio.to_thread.run_sync(
+        lambda: [host for left in half_made(checkpoints) for host in left.glob("*/")]
+    )
+    for host in folders:  # that may not have written their pid files yet
+        await processes.end_unfinished(str(CheckpointFiles(host.parent).receiver_pid(host.name)))
 
 
 def _outlets(host: HostRecord, sockets: Sockets, pidfile: Path) -> Outlets:

@@ -129,7 +129,7 @@ def layers_of(host: HostRecord) -> tuple[str, ...]:
 def _load_checkpoints() -> list[CheckpointRecord]:
     found = []
     for network in _folders(layout.networks_folder()):
-        for cluster in _folders(layout.NetworkFiles(network).folder / "checkpoints"):
+        for cluster in _folders(layout.NetworkFiles(network).checkpoints_folder):
             for folder in _folders(cluster):
                 try:
                     record = state.load_now(CheckpointFiles(folder).record, CheckpointRecord)

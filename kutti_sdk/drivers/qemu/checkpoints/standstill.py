@@ -5,49 +5,54 @@ from __future__ import annotations
 import anyio
 import anyio.to_thread
 
-from kutti_sdk.drivers.qemu import lifecycle, suspended
+from kutti_sdk.drivers.qemu import lifecycle, resume, suspended
 from kutti_sdk.drivers.qemu.qmp import monitor
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
+from kutti_sdk.drivers.qemu.run_state import RunState, ask_run_state
 from kutti_sdk.runtime import processes
 
-_STANDING_STILL = frozenset({"paused", "postmigrate", "finish-migrate"})
 
-
-async def run_on(network: NetworkRecord, host: HostRecord) -> None:
-    """Let a host run on that was left standing still; one that runs is left alone.
+async def run_on(network: NetworkRecord, host: HostRecord) -> bool:
+    """Let a host run on that stands still or is being moved; one that runs is left alone.
 
     Args:
         network: Its network.
         host: The host.
+
+    Returns:
+        Whether it stood still.
     """
     if lifecycle.host_process(host) is None:
-        return
+        return False
     async with monitor(network.sockets.monitor(host.id)) as qemu:
-        await qemu.execute("migrate_cancel")
+        stood_still = not (await qemu.execute("query-status"))["running"]
+        await qemu.execute("migrate_cancel")  # some run on by that alone
         while (await qemu.execute("query-migrate")).get("status") == "cancelling":  # noqa: ASYNC110
             await anyio.sleep(0.05)  # it tells only those who listened before
-        if (await qemu.execute("query-status"))["status"] in _STANDING_STILL:
+        if await ask_run_state(qemu) is RunState.STANDS_STILL:
             await qemu.execute("cont")
+        return stood_still
 
 
 async def settle(network: NetworkRecord, host: HostRecord) -> None:
-    """End what an interrupted suspend or start of a host began; the caller holds its lock.
+    """End what an interrupted save, suspend or start of a host began; the caller holds its lock.
 
     A host of which all was kept is suspended, and its QEMU, which has not run since, is
-    ended. Any other that has a QEMU runs on; one that has none is stopped.
+    ended. So is the QEMU of one that was to go on from a saved state: it waits in vain, or may
+    not know who it is. Any other that stands still runs on; one that has no QEMU is stopped.
 
     Args:
         network: Its network.
         host: The host.
     """
-    if not await suspended.is_left(host):
-        return
     identity = lifecycle.host_process(host)
-    if await suspended.is_suspended(host):
+    if await suspended.is_suspended(host) or await resume.is_left(host):
         if identity is not None:
             await processes.terminate(identity)
         return
     if identity is not None:
-        await run_on(network, host)
-        await suspended.set_right(host, network)
+        stands_still = await lifecycle.run_state(host, identity) is RunState.STANDS_STILL
+        was_still = stands_still and await run_on(network, host)
+        if was_still or await suspended.is_left(host):
+            await suspended.set_right(host, network)
     await anyio.to_thread.run_sync(suspended.drop_suspension, host.files)

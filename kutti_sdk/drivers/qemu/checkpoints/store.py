@@ -22,11 +22,12 @@ from kutti_sdk.drivers.qemu import layout, records
 from kutti_sdk.drivers.qemu.checkpoints.files import (
     CheckpointFiles,
     checkpoint_files,
+    half_made,
     lock_of,
 )
-from kutti_sdk.drivers.qemu.checkpoints.receiver import end_receiver
+from kutti_sdk.drivers.qemu.checkpoints.receiver import end_left_receivers, end_receiver
 from kutti_sdk.drivers.qemu.checkpoints.records import load_checkpoint
-from kutti_sdk.drivers.qemu.checkpoints.standstill import run_on, settle
+from kutti_sdk.drivers.qemu.checkpoints.standstill import settle
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.runtime import state
 from kutti_sdk.runtime.directories import make_private
@@ -153,13 +154,13 @@ async def _hosts(network: NetworkRecord, clustername: str) -> list[HostRecord]:
 async def _sweep(network: NetworkRecord, clustername: str) -> None:
     """Remove checkpoints that are not complete; the caller holds the lock."""
     folder = network.files.checkpoints(clustername)
-    left = await anyio.to_thread.run_sync(lambda: list(folder.glob(f"{layout.HALF_MADE}*.*")))
-    for path in left:
+    await end_left_receivers(folder)
+    for path in await anyio.to_thread.run_sync(half_made, folder):
         for host in await _hosts(network, clustername):
-            pidfile = CheckpointFiles(path).receiver_pid(host.name)
-            await end_receiver(host, network, pidfile)
+            await end_receiver(host, network, CheckpointFiles(path).receiver_pid(host.name))
             try:
-                await run_on(network, host)
+                async with locked(network.sockets.lock(host.id), timeout=_LOCK_TIMEOUT):
+                    await settle(network, host)
             except HypervisorError as error:
                 _log.warning("host %s was left standing still: %s", host.name, error)
         await anyio.to_thread.run_sync(_remove, path)
@@ -172,5 +173,8 @@ def _discard(folder: Path) -> None:
     _remove(gone)
 
 
-def _remove(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # what is left, if anything, is swept
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)  # what is left, if anything, is swept
+    else:  # a mark that was being written
+        path.unlink(missing_ok=True)

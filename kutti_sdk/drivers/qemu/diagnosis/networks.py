@@ -12,8 +12,12 @@ from kutti_sdk.core.errors import ConflictError, CorruptStateError, KuttiError, 
 from kutti_sdk.core.findings import Finding, guarded, note, ok, problem
 from kutti_sdk.core.status import HostStatus
 from kutti_sdk.drivers.qemu import layout, lifecycle, records, services
+from kutti_sdk.drivers.qemu.checkpoints.files import half_made, lock_of
+from kutti_sdk.drivers.qemu.checkpoints.standstill import settle
+from kutti_sdk.drivers.qemu.checkpoints.store import changing
 from kutti_sdk.drivers.qemu.diagnosis.own_processes import OwnProcess, own_processes
 from kutti_sdk.drivers.qemu.diagnosis.strays import (
+    PATIENCE,
     look_at_pid_file,
     look_at_process,
     network_lock,
@@ -21,7 +25,7 @@ from kutti_sdk.drivers.qemu.diagnosis.strays import (
 from kutti_sdk.drivers.qemu.images import image_of
 from kutti_sdk.drivers.qemu.records import HostRecord, NetworkRecord
 from kutti_sdk.runtime import state
-from kutti_sdk.runtime.locks import holder
+from kutti_sdk.runtime.locks import holder, locked
 from kutti_sdk.runtime.tasks import run_all
 
 _PROCESSES = "processes"
@@ -83,9 +87,10 @@ async def _look_under_lock(networkname: str, mine: list[OwnProcess]) -> list[Fin
     ]
     hosts = await records.load_hosts(networkname)
     findings += [await look_at_pid_file(network, host, mine) for host in hosts]
-    findings += await run_all(*(partial(_look_at_host, host) for host in hosts))
+    findings += await run_all(*(partial(_look_at_host, network, host) for host in hosts))
     findings.append(_services(network, hosts, mine))
     findings.append(await _half_made(networkname))
+    findings += await _half_made_checkpoints(network)
     return [*filter(None, findings)]
 
 
@@ -127,7 +132,7 @@ def _hosts_below(networkname: str) -> bool:
     return any(not path.parent.name.startswith(layout.HALF_MADE) for path in hosts.glob("*/*/*"))
 
 
-async def _look_at_host(host: HostRecord) -> Finding | None:
+async def _look_at_host(network: NetworkRecord, host: HostRecord) -> Finding | None:
     subject = f"host {host.clustername}/{host.name}"
     if not await anyio.Path(host.files.disk).exists():
         return problem(subject, f"its disk {host.files.disk} is gone", "Delete the host.")
@@ -135,20 +140,39 @@ async def _look_at_host(host: HostRecord) -> Finding | None:
         await image_of(host)
     except KuttiError as error:
         return problem(subject, error.message, error.hint or "")
-    status = await lifecycle.host_status(host)
-    if status is HostStatus.UNKNOWN:
-        return problem(
-            subject,
-            "its QEMU runs and does not answer",
-            "force_stop() ends it, and start() brings the host back.",
-        )
-    if status is HostStatus.ERROR:
-        return problem(
-            subject,
-            "QEMU has paused it, because of a full disk perhaps",
-            "Make room; then force_stop() and start() it.",
-        )
+    if holder(network.sockets.lock(host.id)) is not None:  # it is started, saved or suspended
+        return None
+    return await _look_at_status(subject, network, host)
+
+
+async def _look_at_status(subject: str, network: NetworkRecord, host: HostRecord) -> Finding | None:
+    match await lifecycle.host_status(host):
+        case HostStatus.UNKNOWN:
+            return problem(
+                subject,
+                "its QEMU runs and does not answer",
+                "force_stop() ends it, and start() brings the host back.",
+            )
+        case HostStatus.ERROR:
+            return problem(
+                subject,
+                "QEMU has paused it, because of a full disk perhaps",
+                "Make room; then force_stop() and start() it.",
+            )
+        case HostStatus.SUSPENDED if lifecycle.host_process(host) is not None:
+            return problem(
+                subject,
+                "it was left standing still by who was killed while it was saved or suspended",
+                "start() lets it go on, with all that is in its memory.",
+                mend=lambda: _let_run_on(network, host),
+            )
     return None
+
+
+async def _let_run_on(network: NetworkRecord, host: HostRecord) -> str:
+    async with locked(network.sockets.lock(host.id), timeout=PATIENCE):
+        await settle(network, host)
+    return f"host {host.name} of cluster {host.clustername} is {await lifecycle.host_status(host)}"
 
 
 def _services(
@@ -207,6 +231,32 @@ async def _half_made(networkname: str) -> Finding | None:
         "They are removed when the next host is made.",
         mend=lambda: _sweep(networkname),
     )
+
+
+async def _half_made_checkpoints(network: NetworkRecord) -> list[Finding]:
+    """Find what was left of checkpoints, by cluster; not where somebody works on them."""
+    found = await anyio.to_thread.run_sync(
+        lambda: {
+            folder.name: sorted(path.name for path in half_made(folder))
+            for folder in network.files.checkpoints_folder.glob("*/")
+            if holder(lock_of(network.files, folder.name)) is None
+        }
+    )
+    return [
+        note(
+            f"cluster {clustername}",
+            f"there are checkpoints that were half made or half deleted: {', '.join(left)}",
+            "They are removed when the next checkpoint is made.",
+            mend=partial(_sweep_checkpoints, network, clustername),
+        )
+        for clustername, left in found.items()
+        if left
+    ]
+
+
+async def _sweep_checkpoints(network: NetworkRecord, clustername: str) -> str:
+    async with changing(network, clustername):
+        return f"removed half made checkpoints of cluster {clustername}"
 
 
 async def _sweep(networkname: str) -> str:
