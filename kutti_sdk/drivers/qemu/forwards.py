@@ -12,8 +12,10 @@ import logging
 import re
 import socket
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from ipaddress import AddressValueError, IPv4Address
+from random import SystemRandom
 
 import anyio
 import psutil
@@ -39,6 +41,10 @@ from kutti_sdk.drivers.qemu.services import SLIRP, gateway_answers, gateway_iden
 from kutti_sdk.runtime.locks import locked
 
 _log = logging.getLogger(__name__)
+
+# Below those that systems lend to programs for connections of their own, Linux from 32768 on and
+# others from 49152: somebody would get one of these while a gateway is started anew.
+_ANY_PORTS = range(20_000, 30_000)
 
 # A line of the human monitor's "info usernet" about a forward: where it
 # listens, and where it leads.
@@ -203,7 +209,33 @@ def check_listeners(forwards: Iterable[PortForward]) -> None:
         PortInUseError: When a program does; names it.
     """
     for forward in forwards:
-        _bindable_port(forward.address, forward.host_port)
+        _check_bindable(forward.address, forward.host_port)
+
+
+def free_port(address: str, besides: set[int]) -> int:
+    """Choose a port of this machine where any will do. Looks at once: no waiting.
+
+    Args:
+        address: Where it is to be listened.
+        besides: Ports that were given already.
+
+    Returns:
+        The port.
+
+    Raises:
+        InvalidPortError: When nothing can listen there.
+        PortInUseError: When there is none left.
+    """
+    for port in SystemRandom().sample(_ANY_PORTS, len(_ANY_PORTS)):
+        if port not in besides:
+            with suppress(PortInUseError):
+                _check_bindable(address, port)
+                return port
+    raise PortInUseError(
+        f"all ports from {_ANY_PORTS.start} to {_ANY_PORTS.stop - 1} of this machine are taken",
+        hint="Name a port of your choice.",
+        driver="qemu",
+    )
 
 
 def parse_forwards(text: str) -> set[tuple[PortForward, str]]:
@@ -268,10 +300,7 @@ async def _choose(host: HostRecord, wanted: PortForward) -> PortForward:
     ]
     if wanted.host_port == 0:
         ports = {forward.host_port for forward, _ in taken}
-        while True:
-            port = _bindable_port(wanted.address, 0)
-            if port not in ports:
-                return replace(wanted, host_port=port)
+        return replace(wanted, host_port=free_port(wanted.address, ports))
     for forward, other in taken:
         if forward.conflicts_with(wanted):
             raise PortInUseError(
@@ -282,11 +311,11 @@ async def _choose(host: HostRecord, wanted: PortForward) -> PortForward:
                 host=host.name,
             )
     if all(it.host_port != wanted.host_port for it in host.forwards):  # else it is our own
-        _bindable_port(wanted.address, wanted.host_port)
+        _check_bindable(wanted.address, wanted.host_port)
     return wanted
 
 
-def _bindable_port(address: str, port: int) -> int:
+def _check_bindable(address: str, port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         # As slirp does; without it ports of connections just closed count as taken.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -312,7 +341,6 @@ def _bindable_port(address: str, port: int) -> int:
                 hint="Choose another port, or 0 for any free one.",
                 driver="qemu",
             ) from error
-        return int(listener.getsockname()[1])
 
 
 def _listening_process(forward: PortForward) -> str | None:

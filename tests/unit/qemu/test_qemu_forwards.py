@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kutti_sdk.core.ports import PortForward
+import kutti_sdk as kutti
+from kutti_sdk.core.ports import LOOPBACK, PortForward
+from kutti_sdk.drivers.qemu import forwards
 from kutti_sdk.drivers.qemu.binaries import find_qemu
-from kutti_sdk.drivers.qemu.forwards import begin_change, parse_forwards, settle
+from kutti_sdk.drivers.qemu.forwards import begin_change, free_port, parse_forwards, settle
 from kutti_sdk.drivers.qemu.network import create_network
 from kutti_sdk.drivers.qemu.records import load_network
 from kutti_sdk.drivers.qemu.services import ensure_services, gateway_identity, stop_services
@@ -78,3 +80,18 @@ async def test_a_gateway_that_nobody_can_reach_is_ended(
         assert gateway_identity(network) is None
     finally:
         await stop_services(network)
+
+
+def test_a_port_of_our_choice_is_none_that_systems_lend_to_connections() -> None:
+    ports = {free_port(LOOPBACK, set()) for _ in range(20)}
+    assert max(ports) < 32768
+    assert len(ports) > 1
+
+
+def test_a_port_that_is_taken_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = free_port(LOOPBACK, set())
+    monkeypatch.setattr(forwards, "_ANY_PORTS", range(first, first + 2))
+    with socket.create_server((LOOPBACK, first)):
+        assert free_port(LOOPBACK, set()) == first + 1
+        with pytest.raises(kutti.PortInUseError, match="all ports"):
+            free_port(LOOPBACK, {first + 1})
