@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import IO, Any
 
 import anyio
@@ -40,6 +41,7 @@ class Monitor:
     def __init__(self, stream: UNIXSocketStream) -> None:
         self._stream = stream
         self._lines = BufferedByteReceiveStream(stream)
+        self._id = token_hex(8)
 
     async def execute(self, command: str, **arguments: object) -> Any:
         """Execute a command.
@@ -54,7 +56,7 @@ class Monitor:
         Raises:
             HypervisorError: When QEMU refuses the command.
         """
-        await self._stream.send(_request(command, arguments))
+        await self._stream.send(self._request(command, arguments))
         return await self._answer(command)
 
     async def give_file(self, name: str, file: IO[bytes]) -> None:
@@ -67,12 +69,20 @@ class Monitor:
         Raises:
             HypervisorError: When QEMU refuses it.
         """
-        await self._stream.send_fds(_request("getfd", {"fdname": name}), [file.fileno()])
+        await self._stream.send_fds(self._request("getfd", {"fdname": name}), [file.fileno()])
         await self._answer("getfd")
+
+    def _request(self, command: str, arguments: Mapping[str, object]) -> bytes:
+        request: dict[str, object] = {"execute": command, "id": self._id}
+        if arguments:
+            request["arguments"] = arguments
+        return json.dumps(request).encode() + b"\n"
 
     async def _answer(self, command: str) -> Any:
         while True:
             reply = await self.receive()
+            if reply.get("id") != self._id:
+                continue  # an event, or what somebody had asked who was killed meanwhile
             if "return" in reply:
                 return reply["return"]
             if "error" in reply:
@@ -167,8 +177,3 @@ async def ask_agent(path: Path, command: str, *, timeout: float) -> None:
                 await stream.send(json.dumps({"execute": command}).encode() + b"\n")
     except (OSError, TimeoutError, anyio.BrokenResourceError) as error:
         raise HypervisorError(f"the guest agent does not listen at {path.name}") from error
-
-
-def _request(command: str, arguments: Mapping[str, object]) -> bytes:
-    request = {"execute": command, **({"arguments": arguments} if arguments else {})}
-    return json.dumps(request).encode() + b"\n"

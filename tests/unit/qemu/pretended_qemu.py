@@ -14,8 +14,9 @@ class _Client(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self._say({"QMP": {"version": {}, "capabilities": []}})
         for line in self.rfile:
-            asked = json.loads(line)["execute"]
-            self._say({"return": {"status": "running"} if asked == "query-status" else {}})
+            request = json.loads(line)
+            asked = request["execute"] == "query-status"
+            self._say({"return": {"status": "running"} if asked else {}, "id": request["id"]})
 
     def _say(self, message: dict[str, object]) -> None:
         self.wfile.write(json.dumps(message).encode() + b"\r\n")

@@ -23,7 +23,10 @@ Serve = Callable[[bytes], Path]
 
 @pytest.fixture
 def serve(workspace: Path) -> Iterator[Serve]:
-    """Make a socket whose other end greets, accepts capabilities and sends given bytes."""
+    """Make a socket whose other end greets, accepts capabilities and sends given bytes.
+
+    ``ID`` in them stands for what the client calls its requests.
+    """
     threads = []
     listener = socket.socket(socket.AF_UNIX)
     path = workspace / "qmp"
@@ -33,11 +36,11 @@ def serve(workspace: Path) -> Iterator[Serve]:
     def answer(reply: bytes) -> None:
         with listener.accept()[0] as client, client.makefile("rb") as lines:
             client.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\r\n')
-            lines.readline()
-            client.sendall(b'{"return": {}}\r\n')
+            name = json.loads(lines.readline())["id"].encode()
+            client.sendall(b'{"return": {}, "id": "%s"}\r\n' % name)
             with suppress(ConnectionError):  # who has heard enough hangs up
                 if lines.readline():
-                    client.sendall(reply)
+                    client.sendall(reply.replace(b"ID", name))
 
     def start(reply: bytes) -> Path:
         threads.append(threading.Thread(target=answer, args=(reply,)))
@@ -56,13 +59,22 @@ async def _ask(path: Path) -> object:
 
 
 async def test_a_reply_is_returned_and_events_before_it_are_passed_over(serve: Serve) -> None:
-    reply = b'{"event": "STOP", "timestamp": {}}\r\n{"return": {"status": "running"}}\r\n'
+    reply = (
+        b'{"event": "STOP", "timestamp": {}}\r\n{"return": {"status": "running"}, "id": "ID"}\r\n'
+    )
+    assert await _ask(serve(reply)) == {"status": "running"}
+
+
+async def test_a_reply_to_somebody_who_was_killed_is_passed_over(serve: Serve) -> None:
+    reply = b'{"return": {}, "id": "theirs"}\r\n{"return": {"status": "running"}, "id": "ID"}\r\n'
     assert await _ask(serve(reply)) == {"status": "running"}
 
 
 async def test_an_error_is_told_in_qemus_words(serve: Serve) -> None:
     with pytest.raises(kutti.HypervisorError, match="no such thing"):
-        await _ask(serve(b'{"error": {"class": "GenericError", "desc": "no such thing"}}\r\n'))
+        await _ask(
+            serve(b'{"error": {"class": "GenericError", "desc": "no such thing"}, "id": "ID"}\r\n')
+        )
 
 
 @pytest.mark.parametrize(
@@ -76,7 +88,7 @@ async def test_an_error_is_told_in_qemus_words(serve: Serve) -> None:
         b"null\r\n",
         b"\xff\xfe\r\n",
         b'{"return": ',
-        b'{"error": 7}\r\n',
+        b'{"error": 7, "id": "ID"}\r\n',
     ],
 )
 async def test_what_is_no_reply_is_an_error(serve: Serve, reply: bytes) -> None:
