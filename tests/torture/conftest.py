@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,9 @@ import anyio
 import pytest
 from qemu_lab import expect_no_system_inside, make_lab, prepare_workspace, published_image
 from tortured_operations import Lab
+
+from kutti_sdk.core.ports import LOOPBACK
+from kutti_sdk.drivers.qemu.forwards import free_port
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,14 +27,11 @@ def qemu_lab(
 ) -> Iterator[Lab]:
     """Nothing yet, on the QEMU driver, with the image for its hosts."""
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
     published, made = tmp_path / "published", tmp_path / "made"
     published.mkdir()
     made.mkdir()
     with published_image(published) as image_list, expect_no_system_inside():
-        lab = make_lab(image_list, made, port)
+        lab = make_lab(image_list, made, free_port(LOOPBACK, set()))
         prepare_workspace(lab, made)
         yield lab
         anyio.run(lab.cluster.delete)  # after a test that failed
