@@ -16,6 +16,7 @@ from pathlib import Path
 
 import anyio
 import psutil
+from pretended_agent import environment
 from qemu_lab import expect_no_system_inside, make_lab
 from tortured_operations import HOST_OPERATIONS, IMAGE_OPERATIONS, Lab, Operation
 
@@ -46,7 +47,7 @@ def performing(
     image_list = lab.image_file.with_name("images.json")
     words = (operation, backend, workspace, image_list, lab.folder)
     argv = [sys.executable, __file__, *map(str, words), str(forward.forward.host_port), str(memory)]
-    with subprocess.Popen(argv) as process:
+    with subprocess.Popen(argv, env=environment()) as process:
         try:
             yield process
         finally:

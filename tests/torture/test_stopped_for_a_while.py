@@ -16,7 +16,6 @@ from pathlib import Path
 
 import anyio
 import pytest
-from bare_hosts import agent  # noqa: F401 - a fixture
 from cancelling import struck_at
 from leftovers import assert_clean, files_below
 from performing import performing
@@ -24,11 +23,12 @@ from share import a_share_of, all_is_tried, points, stride
 from sleeping import processes_below, send, sleeping_machine
 from torture_records import Record, recorded
 from tortured_operations import (
-    CHECKPOINT_OPERATIONS,
     CLUSTER_ENDS,
     HOST_OPERATIONS,
     IMAGE_ENDS,
     IMAGE_OPERATIONS,
+    MEMORY_OPERATIONS,
+    RESTORE,
     Act,
     Lab,
     Operation,
@@ -45,7 +45,7 @@ from kutti_sdk.runtime.locks import holder, locked
 pytestmark = [pytest.mark.anyio, pytest.mark.vm]
 
 OPERATIONS = (
-    *product([*HOST_OPERATIONS, *CHECKPOINT_OPERATIONS], CLUSTER_ENDS),
+    *product([*HOST_OPERATIONS, *MEMORY_OPERATIONS, RESTORE], CLUSTER_ENDS),
     *product(IMAGE_OPERATIONS, IMAGE_ENDS),
 )
 MOMENT = 0.2  # seconds that everything is stopped, and that it runs in between
@@ -57,8 +57,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.mark.usefixtures("agent")
-@pytest.mark.parametrize(("operation", "end"), a_share_of(OPERATIONS, every=18), ids=name_of)
+@pytest.mark.parametrize(("operation", "end"), a_share_of(OPERATIONS, every=19), ids=name_of)
 async def test_hours_of_sleep_are_not_noticed(
     operation: Operation, end: Act, qemu_lab: Lab, workspace: Path, anyio_backend: str
 ) -> None:
@@ -115,6 +114,7 @@ async def test_nobody_takes_the_lock_of_a_stopped_process(
     lock = kutti.data_dir() / "clusters" / "lab.lock"
     with performing(HOST_OPERATIONS[0], qemu_lab, workspace, anyio_backend) as process:
         while holder(lock) is None:
+            assert process.poll() is None, "see its traceback"
             await anyio.sleep(0.01)
         with stopped(workspace), monkeypatch.context() as patch:
             patch.setattr(store, "_LOCK_TIMEOUT", MOMENT)

@@ -219,7 +219,7 @@ async def test_delete_leaves_nothing_and_may_be_repeated(
     lab: ClusterSpec, driver: SimulatedDriver, workspace: Path
 ) -> None:
     made = await lab.ensure()
-    record_in(workspace).with_name(".lab.json.1234.new").write_text("left by a killed writer")
+    record_in(workspace).with_name(".lab.json.0badcafe.new").write_text("left by a killed writer")
     await made.delete()
     assert not await driver.list_hosts()
     assert not await driver.list_networks()
